@@ -1,0 +1,3 @@
+//! Resolves a code.
+
+fn main() {}

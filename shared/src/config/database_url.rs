@@ -1,0 +1,1 @@
+//! Any provider's connection string, made fit for tokio-postgres.

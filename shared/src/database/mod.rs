@@ -1,0 +1,4 @@
+//! The one connection of a container.
+
+pub mod statement;
+pub mod tls;

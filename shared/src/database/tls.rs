@@ -1,0 +1,1 @@
+//! TLS to the database: what is verified, against which roots, at what cost.

@@ -1,0 +1,9 @@
+//! What Tessera's functions share: configuration, the one database connection, and the domain.
+//!
+//! The way of a request is three files: `functions/X/src/handler.rs`, the domain module here
+//! ([`qr`], [`webhook`], [`jobs`]) with its SQL, and [`database`].
+
+pub mod config;
+pub mod database;
+pub mod qr;
+pub mod webhook;

@@ -1,0 +1,3 @@
+//! Dynamic QR codes: ids, rules, statements and the symbol.
+
+pub mod symbol;

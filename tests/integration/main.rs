@@ -1,0 +1,1 @@
+//! Every integration test, as one binary: it links once and shares one PostgreSQL.
