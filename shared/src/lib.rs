@@ -5,5 +5,7 @@
 
 pub mod config;
 pub mod database;
+#[cfg(feature = "migrations")]
+pub mod migrations;
 pub mod qr;
 pub mod webhook;
