@@ -1,3 +1,50 @@
-//! Placeholder until the commands land.
+//! `cargo dev`: runs Tessera on this machine.
 
-fn main() {}
+#![expect(clippy::print_stderr, reason = "a command line talks to its terminal")]
+
+use std::{env, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tessera_cli::dev::{self, keeper};
+
+/// Runs Tessera on this machine: a database, every function, and a URL to try them at.
+///
+/// Uses the database of `DATABASE_URL`, else a private one under target/dev that is there again next time.
+/// Ctrl-C stops everything.
+#[derive(Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: dev::Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the tests need and is missing, then run every test
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = if env::args().nth(1).as_deref() == Some(keeper::ARGUMENT) {
+        keeper::run()
+    } else {
+        let cli = Cli::parse();
+        match cli.command {
+            None => dev::run(cli.options),
+            Some(Command::Test { arguments }) => dev::tests::run(&arguments),
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

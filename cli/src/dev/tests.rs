@@ -1,0 +1,84 @@
+//! `cargo dev test`: what the tests need, then every test.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    account::{self, Account},
+    command,
+    keeper::Keeper,
+    postgres::Installation,
+};
+
+/// Programs the tests run, and the Debian packages they come in.
+const PROGRAMS: [(&str, &str); 3] =
+    [("pgbouncer", "pgbouncer"), ("zbarimg", "zbar-tools"), ("rsvg-convert", "librsvg2-bin")];
+
+/// Where the test harness finds PostgreSQL when it is not in a usual place.
+const POSTGRES: &str = "TESSERA_PG_BIN";
+
+/// Installs what is missing, builds, and becomes `cargo test` with these arguments.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let root = super::workspace();
+    let account = Account::of_the_server()?;
+    install_missing(account.as_ref())?;
+    let installation = find_postgres(&root, account.as_ref())?;
+
+    println!("Building everything the tests start");
+    let mut build = Command::new("cargo");
+    build.current_dir(&root).args(["build", "--workspace", "--bins", "--tests"]);
+    let status = super::without_cargos_own(&mut build).status().context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the workspace does not build");
+    }
+
+    let mut test = Command::new("cargo");
+    test.current_dir(&root).args(["test", "--workspace"]).args(arguments);
+    super::without_cargos_own(&mut test).env(POSTGRES, &installation.bin);
+    Err(test.exec()).context("cargo could not be started")
+}
+
+fn install_missing(account: Option<&Account>) -> Result<()> {
+    let mut packages: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| command::find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if Installation::find(account).is_none() {
+        packages.push("postgresql");
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !account::is_root() || command::find("apt-get").is_none() {
+        bail!(
+            "the tests need what the Debian packages {0} hold; install it, e.g. sudo apt-get install {0}",
+            packages.join(" ")
+        );
+    }
+    println!("Installing {}", packages.join(", "));
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut apt_get = Command::new("apt-get");
+    apt_get.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    if !apt_get.status()?.success() {
+        bail!("`{}` failed", command::line(&apt_get));
+    }
+    Ok(())
+}
+
+fn find_postgres(root: &Path, account: Option<&Account>) -> Result<Installation> {
+    let place = super::place(root, account)?;
+    let keeper = Keeper::start()?;
+    let installation = Installation::find_or_fetch(&place, account, &keeper);
+    keeper.stop()?;
+    installation
+}

@@ -1,0 +1,7 @@
+//! Tessera's two command lines: [`dev`] is `cargo dev`, for its developers; the rest is `cargo tessera`, for its
+//! operators.
+
+#![expect(clippy::print_stdout, reason = "a command line talks to its terminal")]
+
+pub mod connect;
+pub mod dev;
