@@ -1,1 +1,0 @@
-//! The symbol: what is encoded, and how it is drawn as SVG and PNG.
