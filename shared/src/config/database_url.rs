@@ -1,1 +1,0 @@
-//! Any provider's connection string, made fit for tokio-postgres.
