@@ -1,7 +1,10 @@
 //! Tessera's two command lines: [`dev`] is `cargo dev`, for its developers; the rest is `cargo tessera`, for its
 //! operators.
 
-#![expect(clippy::print_stdout, reason = "a command line talks to its terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 pub mod connect;
 pub mod dev;
+pub mod keys;
+pub mod migrate;
+pub mod table;

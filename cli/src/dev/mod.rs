@@ -25,6 +25,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use crate::connect;
 use account::{Account, give_to};
 use keeper::Keeper;
 use postgres::{Installation, Server};
@@ -132,11 +133,10 @@ fn database(options: &Options, place: &Path, account: Option<&Account>, keeper: 
 }
 
 async fn migrate(database: &Database) -> Result<()> {
-    let url = match &database.server {
-        None => env::var("DIRECT_URL").unwrap_or_else(|_| database.url.clone()),
-        Some(_) => database.url.clone(),
+    let client = match &database.server {
+        None => connect::open_from(&["DIRECT_URL", "DATABASE_URL"]).await?,
+        Some(server) => connect::open("the private database", &server.url).await?,
     };
-    let client = crate::connect::open(&url).await?;
     for migration in shared::migrations::up(&client).await? {
         println!("Applied migration {}", migration.name);
     }

@@ -1,7 +1,7 @@
 //! `cargo lambda watch`: found or fetched, started, and asked until every function has answered once.
 
 use std::{
-    fs,
+    env, fs,
     net::{Ipv4Addr, TcpStream},
     path::Path,
     process::{Child, Command},
@@ -82,6 +82,10 @@ pub fn start(
     cargo_lambda.args(["-A", "127.0.0.1", "-P", &port]);
     if options.release {
         cargo_lambda.arg("--release");
+    }
+    if env::var_os("RUST_LOG").is_none() {
+        // Its own lines only; the functions have a level of their own.
+        cargo_lambda.env("RUST_LOG", "warn");
     }
     for (name, value) in environment {
         match value {

@@ -1,0 +1,204 @@
+//! `cargo tessera keys`: who may call.
+//!
+//! A key is `tsk_` and 43 characters of base64url, which are 32 random bytes. It is shown once; the database keeps
+//! its SHA-256, and its first characters to tell it from others.
+
+use anyhow::{Result, bail};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::{Subcommand, builder::NonEmptyStringValueParser};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::database::statement::{Repeat, Statement};
+use tokio_postgres::{
+    Client, Row,
+    types::{ToSql, Type},
+};
+
+use crate::{connect, table};
+
+const VARIABLES: [&str; 1] = ["DATABASE_URL"];
+
+/// What a key begins with, so that people and scanners of leaked secrets know one when they see it.
+const BEGINNING: &str = "tsk_";
+
+/// How much of a key is kept to tell it from others: 48 of its 256 random bits.
+const PREFIX_LENGTH: usize = BEGINNING.len() + 8;
+
+const CREATE: Statement = Statement {
+    name: "keys.create",
+    sql: "INSERT INTO api_keys (hash, prefix, owner, name, scopes, expires_at)
+          VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))
+          ON CONFLICT (hash) DO NOTHING",
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY, Type::INT4],
+    repeat: Repeat::ConflictTarget("api_keys_pkey"),
+};
+
+const LIST: Statement = Statement {
+    name: "keys.list",
+    sql: "SELECT prefix, owner, name, scopes, created_at, expires_at, revoked_at,
+                 CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
+                      WHEN expires_at <= now() THEN 'expired'
+                      ELSE 'active' END AS state
+          FROM api_keys
+          WHERE $1 IS NULL OR owner = $1
+          ORDER BY created_at, prefix",
+    parameters: &[Type::TEXT],
+    repeat: Repeat::Read,
+};
+
+const REVOKE: Statement = Statement {
+    name: "keys.revoke",
+    sql: "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())
+          WHERE prefix = $1 AND ($2 IS NULL OR hash = $2)
+          RETURNING prefix, owner",
+    parameters: &[Type::TEXT, Type::BYTEA],
+    // A second run finds the time of the first.
+    repeat: Repeat::CallersKey("prefix"),
+};
+
+/// What to do with the keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Make a key and print it, once
+    Create {
+        /// Who the codes made with it belong to
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        owner: String,
+        /// What it may do; give it once for each
+        #[arg(long = "scope", required = true, value_parser = ["qr:read", "qr:write", "ops:read", "admin"])]
+        scopes: Vec<String>,
+        /// What it is for, for the list
+        #[arg(long)]
+        name: Option<String>,
+        /// Days until it no longer works; for ever without
+        #[arg(long, value_name = "D", value_parser = clap::value_parser!(i32).range(1..=36_500))]
+        expires_in_days: Option<i32>,
+    },
+    /// List the keys, oldest first
+    List {
+        /// Only those of this owner
+        #[arg(long)]
+        owner: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have a key no longer work, from the next request on
+    Revoke {
+        /// The key, or its beginning as the list shows it
+        key: String,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command) -> Result<()> {
+    let client = connect::open_from(&VARIABLES).await?;
+    match command {
+        Command::Create { owner, scopes, name, expires_in_days } => {
+            let key = new_key()?;
+            let (hash, prefix) = (hash(&key), prefix(&key));
+            run_statement(&client, &CREATE, &[&hash, &prefix, &owner, &name, &scopes, &expires_in_days])
+                .await?;
+            eprintln!("Keep this key: it is not shown again.");
+            println!("{key}");
+        }
+        Command::List { owner, json } => {
+            list(&run_statement(&client, &LIST, &[&owner]).await?, json)?;
+        }
+        Command::Revoke { key } => {
+            let whole = (key.len() > PREFIX_LENGTH).then(|| hash(&key));
+            let revoked = run_statement(&client, &REVOKE, &[&prefix(&key), &whole]).await?;
+            if revoked.is_empty() {
+                bail!("there is no such key");
+            }
+            for row in revoked {
+                println!("Revoked {} of {}", row.get::<_, &str>("prefix"), row.get::<_, &str>("owner"));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn run_statement(
+    client: &Client,
+    statement: &Statement,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>> {
+    let parameters: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
+    match client.query_typed(statement.sql, &parameters).await {
+        Ok(rows) => Ok(rows),
+        Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE) => {
+            bail!("the database has no table of keys yet: run `cargo tessera migrate up`")
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn list(rows: &[Row], json: bool) -> Result<()> {
+    let mut table =
+        table::Table::new(&["KEY", "OWNER", "NAME", "SCOPES", "STATE", "CREATED AT", "EXPIRES AT"]);
+    for row in rows {
+        table.row(vec![
+            row.get("prefix"),
+            row.get("owner"),
+            row.get::<_, Option<String>>("name").unwrap_or_default(),
+            row.get::<_, Vec<String>>("scopes").join(" "),
+            row.get("state"),
+            time(row, "created_at").unwrap_or_default(),
+            time(row, "expires_at").unwrap_or_default(),
+        ]);
+    }
+    table::print(json, &rows.iter().map(as_json).collect::<Vec<_>>(), &table)
+}
+
+fn as_json(row: &Row) -> Value {
+    json!({
+        "prefix": row.get::<_, &str>("prefix"),
+        "owner": row.get::<_, &str>("owner"),
+        "name": row.get::<_, Option<&str>>("name"),
+        "scopes": row.get::<_, Vec<&str>>("scopes"),
+        "state": row.get::<_, &str>("state"),
+        "createdAt": time(row, "created_at"),
+        "expiresAt": time(row, "expires_at"),
+        "revokedAt": time(row, "revoked_at"),
+    })
+}
+
+fn time(row: &Row, column: &str) -> Option<String> {
+    row.get::<_, Option<Timestamp>>(column).map(|time| format!("{time:.0}"))
+}
+
+fn new_key() -> Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{BEGINNING}{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+fn hash(key: &str) -> Vec<u8> {
+    Sha256::digest(key).to_vec()
+}
+
+fn prefix(key: &str) -> String {
+    key.chars().take(PREFIX_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_43_characters_of_base64url_after_its_beginning() {
+        let key = new_key().unwrap();
+        let random = key.strip_prefix("tsk_").unwrap();
+        assert_eq!(random.len(), 43);
+        assert!(random.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{key}");
+        assert_ne!(key, new_key().unwrap());
+    }
+
+    #[test]
+    fn only_the_first_twelve_characters_of_a_key_are_kept_readable() {
+        assert_eq!(prefix("tsk_abcdefghSECRET"), "tsk_abcdefgh");
+        assert_eq!(hash("abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+}
