@@ -109,6 +109,23 @@ fn a_url_too_long_for_the_level_is_refused() {
     assert_eq!(error.field, "level");
 }
 
+/// Images are cached for a year under an [`etag`] that is made without drawing them.
+#[test]
+fn the_same_request_gives_other_bytes_only_with_another_rendering_number() {
+    let hash = |size, format| {
+        let image =
+            symbol("https://q.example", "K7M2Q9XP", &[("size", size), ("color", "000080")]).draw(format);
+        hex::encode(&Sha256::digest(image)[..4])
+    };
+    let hashes = [("256", Format::Svg), ("64", Format::Svg), ("256", Format::Png), ("1025", Format::Png)]
+        .map(|(size, format)| hash(size, format));
+    assert_eq!(
+        (RENDERING, hashes.each_ref().map(String::as_str)),
+        (1, ["5ab2cf62", "67815921", "fbf74601", "4945fb5f"]),
+        "raise RENDERING"
+    );
+}
+
 #[test]
 fn an_etag_tells_apart_whatever_changes_the_bytes() {
     let base = url("https://q.example");
