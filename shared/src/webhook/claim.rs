@@ -46,16 +46,24 @@ impl Claim {
 
 /// `webhook-signature: v1,BASE64 v1a,BASE64`. The comma parts version and signature, and also two such
 /// headers that a gateway joined, so that the list is read word by word: a version, then its signature.
+///
+/// Svix, where the scheme comes from, sends the same three as `svix-…`; the two families are not mixed.
 fn standard(headers: &HeaderMap) -> Result<Claim, Refusal> {
-    let id = required(headers, "webhook-id")?;
-    let time = required(headers, "webhook-timestamp")?;
+    let is_svix = !headers.contains_key("webhook-signature") && headers.contains_key("svix-signature");
+    let [id, time, signature] = if is_svix {
+        ["svix-id", "svix-timestamp", "svix-signature"]
+    } else {
+        ["webhook-id", "webhook-timestamp", "webhook-signature"]
+    };
+    let id = required(headers, id)?;
+    let time = required(headers, time)?;
     let mut claim = Claim {
         id: Some(id.to_owned()),
         timestamp: Some(unix_seconds(time)?),
         prefix: format!("{id}.{time}."),
         ..Claim::default()
     };
-    for value in all(headers, "webhook-signature")? {
+    for value in all(headers, signature)? {
         let mut version = "";
         for word in value.split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
             match version {

@@ -10,7 +10,9 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ed25519_dalek::VerifyingKey;
 use serde_json::value::RawValue;
 use serde_json::{Value, from_str};
@@ -27,6 +29,12 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_mins(5);
 
 /// The widest replay window that may be configured, in seconds: one day.
 const MAX_TOLERANCE_SECONDS: u64 = 86_400;
+
+/// As the senders' own clients do, with or without the padding.
+const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 const FIELDS: [&str; 4] = ["scheme", "secrets", "forwardUrl", "toleranceSeconds"];
 
@@ -282,7 +290,7 @@ fn read_secret(value: &Value, scheme: Scheme) -> Result<Secret, Problem> {
     if scheme != Scheme::Standard {
         return Ok(Secret(Key::Hmac(text.as_bytes().to_vec())));
     }
-    let decode = |encoded: &str| BASE64_STANDARD.decode(encoded).map_err(|_| Problem::NotBase64);
+    let decode = |encoded: &str| KEY_BASE64.decode(encoded).map_err(|_| Problem::NotBase64);
     if let Some(encoded) = text.strip_prefix("whpk_") {
         let bytes: [u8; 32] = decode(encoded)?.try_into().map_err(|_| Problem::NotAPublicKey)?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| Problem::NotAPublicKey)?;

@@ -269,6 +269,10 @@ fn missing_empty_and_ambiguous_headers_are_refused() {
     assert_eq!(check(&source, &[id, time], VECTOR_BODY), Err(Refusal::MissingHeader));
     assert_eq!(check(&source, &[("webhook-id", ""), time, signature], VECTOR_BODY), Err(Refusal::BadHeader));
     assert!(check(&source, &[id, id, time, time, signature], VECTOR_BODY).is_ok());
+    let svix = [("svix-id", ID), ("svix-timestamp", "1614265330"), ("svix-signature", VECTOR)];
+    assert_eq!(check(&source, &svix, VECTOR_BODY).map(|verified| verified.id_header), Ok(Some(ID.into())));
+    let mixed = [id, ("svix-timestamp", "1614265330"), ("svix-signature", VECTOR)];
+    assert_eq!(check(&source, &mixed, VECTOR_BODY), Err(Refusal::MissingHeader));
     let other = ("webhook-id", "msg_2");
     assert_eq!(check(&source, &[id, other, time, signature], VECTOR_BODY), Err(Refusal::AmbiguousHeader));
 }

@@ -1,3 +1,5 @@
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -106,6 +108,7 @@ fn secrets_that_prove_nothing_are_refused() {
             "{scheme} {secret}"
         );
     }
+    assert!(Sources::parse(r#"{"s":{"scheme":"standard","secrets":["whsec_QQ","whsec_QQ=="]}}"#).is_ok());
     for list in [r#""x""#, "[]", "{}", "null", r#"["1","2","3","4","5","6","7","8","9"]"#] {
         let error = refused(&format!(r#"{{"s":{{"scheme":"github","secrets":{list}}}}}"#));
         assert_eq!((error.field.as_deref(), error.problem), (Some("secrets"), Problem::NotAList), "{list}");
