@@ -1,1 +1,29 @@
-//! The test harness.
+//! Real servers for the tests: PostgreSQL, PgBouncer, a stand-in for Lambda, and a TCP proxy that counts and cuts.
+//!
+//! Everything listens on a free port of 127.0.0.1 and is gone at the end of the test process, however it ends.
+//!
+//! ```no_run
+//! # async fn test() -> anyhow::Result<()> {
+//! let database = harness::Postgres::plain().await?.database().await?;
+//! let lambda = harness::Lambda::builder("qr-redirect").env("DATABASE_URL", database.url()).start().await?;
+//! let response = lambda.get("/r/ABC").header("accept", "application/json").send().await?;
+//! assert_eq!(response.status, 404);
+//! # Ok(())
+//! # }
+//! ```
+
+mod certificates;
+mod guard;
+mod lambda;
+mod pgbouncer;
+mod port;
+mod postgres;
+mod proxy;
+mod scratch;
+
+pub use certificates::{Authority, Certificate};
+pub use guard::{Exit, Lines};
+pub use lambda::{Builder as LambdaBuilder, Invoked, Lambda, Request, Response};
+pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};
+pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASSWORD, Postgres, ROLE, Stop};
+pub use proxy::{Counts, Ending, Message, Proxy, Trap};

@@ -1,3 +1,8 @@
 //! Every integration test, as one binary: it links once and shares one PostgreSQL.
 
+mod harness_cleaning;
+mod harness_lambda;
+mod harness_pgbouncer;
+mod harness_postgres;
+mod harness_proxy;
 mod symbol;
