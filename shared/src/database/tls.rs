@@ -1,1 +1,0 @@
-//! TLS to the database: what is verified, against which roots, at what cost.

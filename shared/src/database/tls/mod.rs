@@ -1,0 +1,109 @@
+//! TLS to the database: what is verified, against which authorities, at what cost.
+//!
+//! The cost is the point. Left alone, native-tls parses the system's whole bundle of some 144 authorities for every
+//! connector, also where it is then told not to use them: 17 to 100 ms of CPU. Here OpenSSL is led to believe that there
+//! is no bundle, once, before any thread exists, and finds the one authority it needs in a hashed directory during the
+//! handshake.
+
+mod authorities;
+mod environment;
+mod error;
+mod pem;
+mod system_roots;
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use native_tls::{Protocol, TlsConnector, TlsConnectorBuilder};
+use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
+use tokio_postgres::config::SslNegotiation;
+
+pub use error::{CaSource, TlsError};
+pub use system_roots::Layout;
+
+use crate::config::database_url::{DatabaseUrl, Verification};
+use system_roots::SystemRoots;
+
+/// Whom to trust, ready for any number of connectors. Keep it as long as they are used: it may own the directory that
+/// OpenSSL reads during handshakes.
+pub struct TrustStore {
+    roots: SystemRoots,
+}
+
+/// Native-tls looks for the system's authorities once in a process, when the first connector is built.
+static PREPARED: AtomicBool = AtomicBool::new(false);
+
+impl TrustStore {
+    /// Call first thing in `main`, before the runtime and any other thread starts; about 2 ms, most of it OpenSSL's own
+    /// start. Where threads run already, connectors work all the same and cost what native-tls makes them cost.
+    ///
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed where somebody has set them.
+    #[must_use]
+    pub fn prepare() -> Self {
+        Self::prepare_from(&Layout::system())
+    }
+
+    /// [`prepare`](Self::prepare), with the system's authorities in other places.
+    #[must_use]
+    pub fn prepare_from(layout: &Layout) -> Self {
+        let found = if environment::is_set() { SystemRoots::Builtin } else { SystemRoots::find(layout) };
+        if PREPARED.swap(true, Ordering::Relaxed) {
+            return Self { roots: found.without_directory() };
+        }
+        let prepared = environment::with_directory(found.directory(), || {
+            // Not for its result: it makes native-tls look, and remember what it finds.
+            drop(TlsConnector::builder().disable_built_in_roots(true).build());
+        });
+        Self { roots: if prepared.is_some() { found } else { SystemRoots::Builtin } }
+    }
+
+    /// A connector for the database of `url`, to be built once and used for every connection; `None` without TLS.
+    /// `database_ca`: the value of `DATABASE_CA`, a path or PEM text.
+    pub fn connector(
+        &self,
+        url: &DatabaseUrl,
+        database_ca: Option<&str>,
+    ) -> Result<Option<MakeTlsConnector>, TlsError> {
+        let Some(verification) = url.verification(database_ca.is_some()) else { return Ok(None) };
+        let mut builder = TlsConnector::builder();
+        // As libpq; older versions are broken.
+        builder.min_protocol_version(Some(Protocol::Tlsv12));
+        match verification {
+            Verification::Unverified => {
+                builder.disable_built_in_roots(true);
+                builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+            }
+            Verification::Authority => {
+                builder.danger_accept_invalid_hostnames(true);
+                self.trust(&mut builder, url, database_ca)?;
+            }
+            Verification::AuthorityAndName => self.trust(&mut builder, url, database_ca)?,
+        }
+        if url.ssl_negotiation() == SslNegotiation::Direct {
+            set_postgresql_alpn(&mut builder);
+        }
+        Ok(Some(MakeTlsConnector::new(builder.build()?)))
+    }
+
+    fn trust(
+        &self,
+        builder: &mut TlsConnectorBuilder,
+        url: &DatabaseUrl,
+        database_ca: Option<&str>,
+    ) -> Result<(), TlsError> {
+        let certificates = match (authorities::given(url, database_ca)?, &self.roots) {
+            (Some(certificates), _) => certificates,
+            (None, SystemRoots::Builtin | SystemRoots::Hashed(_)) => return Ok(()),
+            (None, SystemRoots::Split(split)) => return split.fill().map_err(TlsError::SystemRoots),
+            (None, SystemRoots::Whole(bundle)) => authorities::all(
+                &fs::read_to_string(bundle).map_err(|error| TlsError::SystemRoots(error.kind()))?,
+            ),
+            (None, SystemRoots::Missing) => return Err(TlsError::NoSystemRoots),
+        };
+        builder.disable_built_in_roots(true);
+        for certificate in certificates {
+            builder.add_root_certificate(certificate);
+        }
+        Ok(())
+    }
+}
