@@ -1,11 +1,14 @@
 //! What Tessera's functions share: configuration, the one database connection, and the domain.
 //!
 //! The way of a request is three files: `functions/X/src/handler.rs`, the domain module here
-//! ([`qr`], [`webhook`], [`jobs`]) with its SQL, and [`database`].
+//! ([`qr`], [`webhook`]) with its SQL, and [`database`].
 
 pub mod config;
 pub mod database;
+pub mod deadline;
 #[cfg(feature = "migrations")]
 pub mod migrations;
 pub mod qr;
+pub mod retry;
+pub mod secrets;
 pub mod webhook;

@@ -1,3 +1,20 @@
-//! Resolves a code.
+//! The hot path: resolves a code and records its scan, in one statement.
 
-fn main() {}
+mod handler;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use shared::config::DatabaseConfig;
+use shared::database::Database;
+use shared::http::{App, ErrorFormat, serve};
+
+fn main() -> ExitCode {
+    serve(
+        |environment| {
+            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?)?);
+            Ok(App { state: Arc::clone(&database), database: Some(database), errors: ErrorFormat::Page })
+        },
+        handler::handle,
+    )
+}

@@ -5,21 +5,7 @@ use std::str::FromStr;
 use qrcodegen::QrCodeEcc;
 
 use super::color::{self, Color};
-
-/// A field of a request, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// The name as the caller wrote it.
-    pub field: String,
-    /// What a right value is, for the caller.
-    pub message: String,
-}
-
-impl FieldError {
-    pub(super) fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into() }
-    }
-}
+use crate::error::FieldError;
 
 /// How much of a symbol may be lost before it no longer reads (ISO/IEC 18004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
