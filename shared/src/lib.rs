@@ -6,9 +6,12 @@
 pub mod config;
 pub mod database;
 pub mod deadline;
+pub mod error;
+pub mod http;
 #[cfg(feature = "migrations")]
 pub mod migrations;
 pub mod qr;
 pub mod retry;
 pub mod secrets;
+pub mod telemetry;
 pub mod webhook;

@@ -1,0 +1,158 @@
+//! The closed list of what a caller may be told.
+//!
+//! An error has two faces. The one for the caller is made here and only here: it never holds a driver's or a
+//! library's text, a statement, a host name or a credential. The one for the log is whole, and is written where the
+//! error is handled.
+
+use crate::database::DatabaseError;
+use crate::retry::Phase;
+
+/// A field of the request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// Name of the field, query parameter or header.
+    pub field: String,
+    /// What is wrong, for a person.
+    pub message: String,
+}
+
+impl FieldError {
+    /// `field` is wrong because of `message`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Why a code no longer leads anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoneReason {
+    /// Its `expiresAt` has passed.
+    Expired,
+    /// It was scanned `maxScans` times.
+    UsedUp,
+    /// Its owner switched it off.
+    Disabled,
+    /// Its owner deleted it.
+    Deleted,
+}
+
+/// What a caller is told when a request does not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicError {
+    /// 400: the request cannot be read.
+    Malformed(&'static str),
+    /// 401: no key, or an unknown, expired or revoked one.
+    Unauthenticated,
+    /// 403: a good key that does not allow this.
+    Forbidden(&'static str),
+    /// 404: nothing here, or nothing that this caller may know of.
+    NotFound,
+    /// 404 with `Retry-After`: the code is not valid yet.
+    NotYet {
+        /// Seconds until it is.
+        seconds: u64,
+    },
+    /// 405, with the methods that there are.
+    MethodNotAllowed(&'static str),
+    /// 409: the id is taken.
+    Taken,
+    /// 409 with `Retry-After`: a request with the same Idempotency-Key has not ended.
+    StillRunning,
+    /// 410: the code leads nowhere any more.
+    Gone(GoneReason),
+    /// 412: the caller holds an older version.
+    Stale,
+    /// 413, with the limit in bytes.
+    TooLarge(usize),
+    /// 415: the body is not JSON.
+    NotJson,
+    /// 422: values that cannot be taken, each by name.
+    Invalid(Vec<FieldError>),
+    /// 500: our fault.
+    Internal,
+    /// 503 with `Retry-After`: the database cannot be reached just now.
+    Unavailable,
+}
+
+impl PublicError {
+    /// 422 for one field.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// The HTTP status, a name for `type`, and the title.
+    #[must_use]
+    pub fn status(&self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::Malformed(_) => (400, "malformed", "The request cannot be read"),
+            Self::Unauthenticated => (401, "unauthenticated", "A valid key is needed"),
+            Self::Forbidden(_) => (403, "forbidden", "This key does not allow that"),
+            Self::NotFound => (404, "not-found", "Not found"),
+            Self::NotYet { .. } => (404, "not-yet", "Not valid yet"),
+            Self::MethodNotAllowed(_) => (405, "method-not-allowed", "Method not allowed"),
+            Self::Taken => (409, "taken", "The id is taken"),
+            Self::StillRunning => (409, "still-running", "The first request is still running"),
+            Self::Gone(_) => (410, "gone", "Gone"),
+            Self::Stale => (412, "stale", "Changed in the meantime"),
+            Self::TooLarge(_) => (413, "too-large", "The request is too large"),
+            Self::NotJson => (415, "not-json", "The body must be JSON"),
+            Self::Invalid(_) => (422, "invalid", "A value cannot be taken"),
+            Self::Internal => (500, "internal", "Something went wrong"),
+            Self::Unavailable => (503, "unavailable", "Unavailable for the moment"),
+        }
+    }
+
+    /// One sentence for a person.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Malformed(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
+            Self::Unauthenticated => "Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.".to_owned(),
+            Self::NotFound => "There is nothing at this address.".to_owned(),
+            Self::NotYet { seconds } => format!("This code becomes valid in {seconds} s."),
+            Self::MethodNotAllowed(allowed) => format!("This address takes {allowed}."),
+            Self::Taken => {
+                "Another code has this shortId, or had it once. Ids are compared without case, with O as 0 and I and L as 1."
+                    .to_owned()
+            }
+            Self::StillRunning => "A request with this Idempotency-Key has not ended yet.".to_owned(),
+            Self::Gone(GoneReason::Expired) => "This code has expired.".to_owned(),
+            Self::Gone(GoneReason::UsedUp) => "This code has been scanned as often as it may be.".to_owned(),
+            Self::Gone(GoneReason::Disabled) => "This code has been switched off by its owner.".to_owned(),
+            Self::Gone(GoneReason::Deleted) => "This code has been deleted by its owner.".to_owned(),
+            Self::Stale => "If-Match names another version than the current one. Read it again.".to_owned(),
+            Self::TooLarge(limit) => format!("The body may have {limit} bytes."),
+            Self::NotJson => "Send the body as `Content-Type: application/json`.".to_owned(),
+            Self::Invalid(errors) => errors
+                .iter()
+                .map(|error| format!("{}: {}", error.field, error.message))
+                .collect::<Vec<_>>()
+                .join("; "),
+            Self::Internal => "The request could not be carried out. It has been logged under its requestId.".to_owned(),
+            Self::Unavailable => "The request was not carried out, or its answer was lost. Send it again.".to_owned(),
+        }
+    }
+
+    /// Seconds after which trying again makes sense.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::NotYet { seconds } => Some((*seconds).max(1)),
+            Self::StillRunning => Some(1),
+            Self::Unavailable => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// Logs the whole error, once, and keeps what the caller may know.
+impl From<DatabaseError> for PublicError {
+    fn from(error: DatabaseError) -> Self {
+        tracing::error!(error = %error, "database: given up");
+        match error {
+            DatabaseError::Unavailable { .. } => Self::Unavailable,
+            DatabaseError::Rejected { failure, .. } if failure.phase() == Phase::Connect => Self::Unavailable,
+            _ => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Who calls: a key, a token that API Gateway has checked, or nobody.
+
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+use sha2::{Digest, Sha256};
+
+/// As far as it can be told without the database. Whether a key is known is part of each operation's own statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Sent a key, of which this is the SHA-256.
+    Key([u8; 32]),
+    /// Known without a key: the `sub` of a JWT, or the anonymous owner.
+    Owner(String),
+    /// Sent nothing, and nobody may.
+    Nobody,
+}
+
+impl Caller {
+    /// First parameter of every statement that checks its caller.
+    #[must_use]
+    pub fn key_hash(&self) -> Option<&[u8]> {
+        match self {
+            Self::Key(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    /// Second parameter of every statement that checks its caller.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Owner(owner) => Some(owner),
+            _ => None,
+        }
+    }
+}
+
+/// Reads `Authorization: Bearer KEY`, `X-Api-Key: KEY` or the authoriser's claims, in this order.
+///
+/// A caller who sends a key is never taken for the anonymous owner, however wrong the key is.
+#[must_use]
+pub fn caller(request: &Request, anonymous_owner: Option<&str>) -> Caller {
+    if let Some(subject) = jwt_subject(request) {
+        return Caller::Owner(subject);
+    }
+    if let Some(key) = sent_key(request) {
+        return Caller::Key(Sha256::digest(key).into());
+    }
+    anonymous_owner.map_or(Caller::Nobody, |owner| Caller::Owner(owner.to_owned()))
+}
+
+fn sent_key(request: &Request) -> Option<&[u8]> {
+    let headers = request.headers();
+    if let Some(authorization) = headers.get("authorization") {
+        let (scheme, key) = authorization.as_bytes().split_at_checked(7).unwrap_or((b"", b""));
+        return Some(if scheme.eq_ignore_ascii_case(b"bearer ") { key.trim_ascii() } else { b"" });
+    }
+    headers.get("x-api-key").map(lambda_http::http::HeaderValue::as_bytes)
+}
+
+/// Set by API Gateway's JWT authoriser after it has checked the token; a client cannot send it.
+fn jwt_subject(request: &Request) -> Option<String> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => {
+            context.authorizer.as_ref()?.jwt.as_ref()?.claims.get("sub").cloned()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+    use lambda_http::http::Request as HttpRequest;
+
+    fn with(name: &str, value: &str) -> Request {
+        HttpRequest::builder().header(name, value).body(Body::Empty).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_taken_from_either_header_and_only_hashed() {
+        let hash = Caller::Key(Sha256::digest(b"tsk_1").into());
+        for (name, value) in
+            [("authorization", "Bearer tsk_1"), ("authorization", "bearer  tsk_1"), ("x-api-key", "tsk_1")]
+        {
+            assert_eq!(caller(&with(name, value), Some("anonymous")), hash, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_never_the_anonymous_owner() {
+        for value in ["Basic dXNlcg==", "", "Bearer", "x", "é"] {
+            let request = with("authorization", value);
+            assert!(matches!(caller(&request, Some("anonymous")), Caller::Key(_)), "{value}");
+        }
+    }
+
+    #[test]
+    fn without_a_key_one_is_the_anonymous_owner_or_nobody() {
+        let request = HttpRequest::new(Body::Empty);
+        assert_eq!(caller(&request, Some("anonymous")), Caller::Owner("anonymous".to_owned()));
+        assert_eq!(caller(&request, None), Caller::Nobody);
+    }
+}

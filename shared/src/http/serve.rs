@@ -1,0 +1,147 @@
+//! The life of a function: start, answer, leave.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use lambda_http::http::{HeaderValue, Method};
+use lambda_http::{Body, Request, RequestExt as _, Response, service_fn};
+use tracing::Instrument as _;
+
+use super::Answer;
+use super::problem::{ErrorFormat, render};
+use crate::config::{ConfigError, Environment};
+use crate::database::Database;
+use crate::database::tls::TrustStore;
+use crate::deadline::Deadline;
+use crate::error::PublicError;
+use crate::telemetry;
+
+/// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
+const INIT_CONNECT: Duration = Duration::from_secs(5);
+
+/// What a function is made of.
+pub struct App<State> {
+    /// What requests share. Built once, in the init phase.
+    pub state: Arc<State>,
+    /// The function's database, if it has one.
+    pub database: Option<Arc<Database>>,
+    /// Who reads its errors.
+    pub errors: ErrorFormat,
+}
+
+/// What a handler knows of an invocation besides the request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Lambda's id of this invocation, which callers see as `requestId`.
+    pub request_id: String,
+    /// When database work must have ended.
+    pub deadline: Deadline,
+}
+
+/// `main` of a function. `start` runs in the init phase, before any thread: what it builds costs no request anything.
+///
+/// A wrong configuration ends the process with one line that names the variable.
+pub fn serve<State, Handler, Future_>(
+    start: fn(&Environment, &Arc<TrustStore>) -> Result<App<State>, ConfigError>,
+    handler: Handler,
+) -> ExitCode
+where
+    State: Send + Sync + 'static,
+    Handler: Fn(Arc<State>, Context, Request) -> Future_ + Clone + Send + Sync + 'static,
+    Future_: Future<Output = Answer> + Send + 'static,
+{
+    let trust = Arc::new(TrustStore::prepare());
+    let environment = Environment::of_process();
+    let started = telemetry::start(&environment)
+        .and_then(|()| Ok((environment.connects_at_init()?, start(&environment, &trust)?)));
+    let (connects_at_init, app) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            tracing::error!(%error, "configuration");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a thread what it needs to wait for I/O");
+    match runtime.block_on(run(app, connects_at_init, handler)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run<State, Handler, Future_>(
+    app: App<State>,
+    connects_at_init: bool,
+    handler: Handler,
+) -> Result<(), lambda_http::Error>
+where
+    State: Send + Sync + 'static,
+    Handler: Fn(Arc<State>, Context, Request) -> Future_ + Clone + Send + Sync + 'static,
+    Future_: Future<Output = Answer> + Send + 'static,
+{
+    let App { state, database, errors } = app;
+    if let Some(database) = database {
+        if connects_at_init {
+            database.connect(Deadline::after(INIT_CONNECT)).await;
+        }
+        lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
+    }
+    lambda_http::run_concurrent(service_fn(move |request: Request| {
+        let (state, handler) = (Arc::clone(&state), handler.clone());
+        async move { Ok::<_, lambda_http::Error>(answer(state, handler, errors, request).await) }
+    }))
+    .await
+}
+
+async fn answer<State, Handler, Future_>(
+    state: Arc<State>,
+    handler: Handler,
+    errors: ErrorFormat,
+    request: Request,
+) -> Response<Body>
+where
+    Handler: Fn(Arc<State>, Context, Request) -> Future_,
+    Future_: Future<Output = Answer>,
+{
+    let begun = Instant::now();
+    let lambda = request.lambda_context();
+    let context =
+        Context { request_id: lambda.request_id.clone(), deadline: Deadline::of_invocation(lambda.deadline) };
+    let span = tracing::info_span!("request", request_id = %context.request_id);
+    async move {
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let path = request.uri().path().to_owned();
+        let request_id = context.request_id.clone();
+        // The handler may panic while it is called, not only while it is awaited.
+        let caught =
+            AssertUnwindSafe(async move { handler(state, context, request).await }).catch_unwind().await;
+        let result = caught.unwrap_or_else(|_| {
+            tracing::error!("panic");
+            Err(PublicError::Internal)
+        });
+        let mut response = result.unwrap_or_else(|error| render(&error, errors, &headers, &request_id));
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        if method == Method::HEAD {
+            *response.body_mut() = Body::Empty;
+        }
+        tracing::info!(
+            %method,
+            path,
+            status = response.status().as_u16(),
+            duration_ms = begun.elapsed().as_secs_f64() * 1000.0,
+            "answered"
+        );
+        response
+    }
+    .instrument(span)
+    .await
+}
