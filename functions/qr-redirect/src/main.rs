@@ -11,8 +11,8 @@ use shared::http::{App, ErrorFormat, serve};
 
 fn main() -> ExitCode {
     serve(
-        |environment| {
-            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?)?);
+        |environment, trust| {
+            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
             Ok(App { state: Arc::clone(&database), database: Some(database), errors: ErrorFormat::Page })
         },
         handler::handle,

@@ -1,0 +1,54 @@
+//! `GET|HEAD /r/{shortId}`.
+
+use std::sync::Arc;
+
+use shared::database::Database;
+use shared::error::PublicError;
+use shared::http::{
+    Answer, Body, Context, HeaderValue, Method, Request, RequestExt as _, Response, StatusCode, header,
+    query_pairs, segments,
+};
+use shared::qr::id::ShortId;
+use shared::qr::scan::follow;
+use shared::qr::target::location;
+use shared::qr::visit::Visit;
+
+pub(crate) async fn handle(database: Arc<Database>, context: Context, request: Request) -> Answer {
+    let id = short_id(request.raw_http_path())?;
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(PublicError::MethodNotAllowed("GET, HEAD"));
+    }
+    let redirect = follow(&database, &id, &Visit::of(&request), context.deadline).await?;
+
+    let forwarded = redirect.forward_query.then(|| query_pairs(&request));
+    let location = location(&redirect.target_url, forwarded.as_deref()).ok_or_else(|| {
+        tracing::error!("a stored target is not a URL");
+        PublicError::Internal
+    })?;
+    let status = StatusCode::from_u16(redirect.status).map_err(|_| PublicError::Internal)?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(status)));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer-when-downgrade"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    Ok(response)
+}
+
+/// A temporary redirect that a browser keeps hides edits and scans. An owner who asks for a permanent one wants it kept,
+/// but a printed code must not be lost to a browser's cache for ever.
+fn cache_control(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => "private, max-age=86400",
+        _ => "no-store",
+    }
+}
+
+/// What cannot be an id is not worth asking the database for.
+fn short_id(path: &str) -> Result<ShortId, PublicError> {
+    match segments(path)[..] {
+        ["r" | "R", id] => ShortId::parse(id).ok_or(PublicError::NotFound),
+        _ => Err(PublicError::NotFound),
+    }
+}

@@ -1,0 +1,22 @@
+-- The code $3, if the caller may change it. A deleted one only shows itself to the request ($4) that deleted it.
+code AS (
+    SELECT codes.* FROM codes, caller
+    WHERE id_key = $3 AND (deleted_at IS NULL OR last_edit = $4)
+      AND (codes.owner = caller.owner OR 'admin' = ANY (scopes))
+),
+-- This request was carried out before: its answer was lost, and it is sent again.
+done AS (
+    SELECT FROM code WHERE last_edit = $4
+    UNION ALL
+    SELECT FROM code JOIN code_versions v ON v.code_id = code.id WHERE v.edit = $4
+),
+access AS (
+    SELECT CASE
+        WHEN NOT EXISTS (SELECT FROM caller) THEN 'unauthenticated'
+        WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:write', 'admin']) THEN 'forbidden'
+        WHEN NOT EXISTS (SELECT FROM code) THEN 'not_found'
+        WHEN EXISTS (SELECT FROM done) THEN 'done'
+        WHEN $5 <> (SELECT version FROM code) THEN 'stale'
+        ELSE 'ok'
+    END AS verdict
+),

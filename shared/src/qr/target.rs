@@ -1,0 +1,189 @@
+//! Where a code leads.
+
+use lambda_http::http::HeaderValue;
+use url::Url;
+
+/// An absolute `http` or `https` URL with a host, kept as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetUrl(String);
+
+impl TargetUrl {
+    /// Longest target, in bytes.
+    pub const LONGEST: usize = 8192;
+
+    /// Checks `text`. `base` is what codes encode: a target below it would lead in a circle.
+    pub fn parse(text: &str, base: &Url) -> Result<Self, &'static str> {
+        if text.len() > Self::LONGEST {
+            return Err("must have at most 8192 bytes");
+        }
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("must not hold spaces or control characters");
+        }
+        let url = Url::parse(text).map_err(|_| "must be an absolute URL")?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("must begin with http:// or https://");
+        }
+        // The parser forgives `https:host`, `https:///host` and backslashes; what follows a redirect may not.
+        let rest = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+        if rest.is_none_or(|rest| rest.starts_with('/')) || text.contains('\\') {
+            return Err("must be an absolute URL");
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err("must have a host");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not hold a user name or password");
+        }
+        if is_below(&url, base) {
+            return Err("must not point back at this service");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// As it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_below(url: &Url, base: &Url) -> bool {
+    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    let base_path = base.path().trim_end_matches('/').to_ascii_lowercase();
+    let path = url.path().to_ascii_lowercase();
+    host(url) == host(base)
+        && url.port_or_known_default().or(Some(0)) == port_of(base, url.scheme())
+        && (path == base_path || path.starts_with(&format!("{base_path}/")))
+}
+
+/// `http://q.example` usually leads to `https://q.example`: with both on their default ports they are one service.
+fn port_of(base: &Url, other_scheme: &str) -> Option<u16> {
+    base.port().or(match other_scheme {
+        "http" => Some(80),
+        _ => Some(443),
+    })
+}
+
+/// The `Location` of a redirect to `target`, with the request's query merged in if asked for.
+///
+/// A parameter of the request replaces those of the target that have its name; the fragment stays.
+#[must_use]
+pub fn location(target: &str, forwarded: Option<&[(String, String)]>) -> Option<HeaderValue> {
+    let forwarded = forwarded.filter(|pairs| !pairs.is_empty());
+    if forwarded.is_none()
+        && target.is_ascii()
+        && let Ok(value) = HeaderValue::from_str(target)
+    {
+        return Some(value);
+    }
+    let mut url = Url::parse(target).ok()?;
+    if let Some(forwarded) = forwarded {
+        let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let kept = own.iter().filter(|(name, _)| forwarded.iter().all(|(sent, _)| sent != name));
+        let merged: Vec<_> = kept.chain(forwarded).collect();
+        url.query_pairs_mut().clear().extend_pairs(merged);
+    }
+    HeaderValue::from_str(url.as_str()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn base() -> Url {
+        Url::parse("https://q.example").unwrap()
+    }
+
+    #[test]
+    fn web_addresses_are_taken_as_given() {
+        for text in [
+            "https://example.com",
+            "http://example.com:8080/a?b=c#d",
+            "https://xn--bcher-kva.example/",
+            "https://bücher.example/straße?q=ü",
+            "https://[2001:db8::1]/",
+            "HTTPS://EXAMPLE.COM/",
+            "https://q.example.com/",
+            "https://q.example:8443/other-port",
+        ] {
+            assert_eq!(TargetUrl::parse(text, &base()).map(|url| url.0), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_web_address_is_refused() {
+        let long = format!("https://example.com/{}", "a".repeat(8192));
+        for text in [
+            "",
+            "example.com",
+            "//example.com",
+            "/path",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "ftp://example.com",
+            "https:example.com",
+            "https:\\\\example.com",
+            "https://",
+            "https:///path",
+            "https://user@example.com",
+            "https://user:pw@example.com",
+            "https://exa mple.com",
+            "https://example.com/\n",
+            "\thttps://example.com",
+            "https://example.com/\0",
+            &long,
+        ] {
+            assert!(TargetUrl::parse(text, &base()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_may_not_lead_in_a_circle() {
+        for text in [
+            "https://q.example/r/ABC",
+            "http://q.example/",
+            "https://Q.EXAMPLE./r/ABC",
+            "https://q.example:443/x",
+        ] {
+            assert!(TargetUrl::parse(text, &base()).is_err(), "{text}");
+        }
+        let below = Url::parse("https://example.com/codes").unwrap();
+        assert!(TargetUrl::parse("https://example.com/codes/r/ABC", &below).is_err());
+        assert!(TargetUrl::parse("https://example.com/shop", &below).is_ok());
+        let local = Url::parse("http://127.0.0.1:9000").unwrap();
+        assert!(TargetUrl::parse("http://127.0.0.1:9000/r/ABC", &local).is_err());
+        assert!(TargetUrl::parse("http://127.0.0.1:8080/", &local).is_ok());
+    }
+
+    #[test]
+    fn a_forwarded_query_is_merged_before_the_fragment() {
+        let pairs = |query: &str| -> Vec<(String, String)> {
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+        };
+        for (target, query, expected) in [
+            ("https://e.example/p", "a=1", "https://e.example/p?a=1"),
+            ("https://e.example/p?a=1&b=2#f", "b=3&c=4", "https://e.example/p?a=1&b=3&c=4#f"),
+            ("https://e.example/p?x=%20y", "", "https://e.example/p?x=%20y"),
+            ("https://e.example/", "q=ü&n=%0A", "https://e.example/?q=%C3%BC&n=%0A"),
+        ] {
+            assert_eq!(location(target, Some(&pairs(query))).unwrap(), expected);
+        }
+        assert_eq!(
+            location("https://bücher.example/ü", None).unwrap(),
+            "https://xn--bcher-kva.example/%C3%BC"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_makes_a_location(text in "https?://[a-z\\.@:\\\\/?#ü%0-9 ]{0,40}", query in "[a-z=&%ü+]{0,20}") {
+            if let Ok(target) = TargetUrl::parse(&text, &base()) {
+                let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+                prop_assert!(location(target.as_str(), Some(&pairs)).is_some());
+                prop_assert!(location(target.as_str(), None).is_some());
+            }
+        }
+    }
+}

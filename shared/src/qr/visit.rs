@@ -1,0 +1,261 @@
+//! Who followed a code, as far as counting needs to know: never an IP address.
+
+use lambda_http::http::{HeaderMap, Method};
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+/// How a visit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A scan.
+    Person,
+    /// Counted apart.
+    Bot,
+    /// Not at all: HEAD, a prefetch, or a link preview.
+    Uncounted,
+}
+
+/// The visitor's kind of machine, by its User-Agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// A telephone.
+    Mobile,
+    /// A tablet.
+    Tablet,
+    /// Anything with a desktop browser.
+    Desktop,
+    /// It does not say.
+    Other,
+}
+
+/// What is kept of a visit.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// How it counts.
+    pub kind: Kind,
+    /// Of address and User-Agent. The database hashes it again with its own key and the day before it stores it.
+    pub digest: [u8; 32],
+    /// Two letters, where a CDN tells.
+    pub country: Option<String>,
+    /// By User-Agent.
+    pub device: Device,
+    /// Host of the referring page.
+    pub referrer: Option<String>,
+}
+
+/// Programs that fetch a link to show what is behind it: a person has seen it, and not yet followed it. Lower case.
+const PREVIEWS: &[&str] = &[
+    "facebookexternalhit",
+    "facebot",
+    "slackbot-linkexpanding",
+    "slack-imgproxy",
+    "twitterbot",
+    "whatsapp/",
+    "telegrambot",
+    "discordbot",
+    "linkedinbot",
+    "skypeuripreview",
+    "iframely",
+    "embedly",
+    "pinterestbot",
+    "redditbot",
+    "google-pagerenderer",
+    "bitlybot",
+    "snapchat",
+    "viber",
+    "applebot-preview",
+    "linepreview",
+    "kakaotalk-scrap",
+    "mattermost-bot",
+    "microsoftpreview",
+    "bsky cardyb",
+];
+
+/// Words by which crawlers and monitors name themselves. Lower case. Plain HTTP clients such as curl are not among them:
+/// somebody sent them, and a first try by hand should be seen in the counts.
+const BOTS: &[&str] = &[
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "headless",
+    "phantomjs",
+    "lighthouse",
+    "pagespeed",
+    "uptime",
+    "pingdom",
+    "monitor",
+    "archiver",
+    "feedfetcher",
+    "scrapy",
+    "checker",
+    "validator",
+    "preview",
+];
+
+impl Visit {
+    /// Reads the request. Nothing a visitor sends can make it fail.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        let agent = text(headers, "user-agent");
+        Self {
+            kind: kind(request.method(), headers, agent),
+            digest: digest(&address(request), agent),
+            country: country(headers),
+            device: device(agent),
+            referrer: referrer(headers),
+        }
+    }
+}
+
+impl Kind {
+    /// As the statement knows it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Person => "person",
+            Kind::Bot => "bot",
+            Kind::Uncounted => "none",
+        }
+    }
+}
+
+impl Device {
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Device::Mobile => "mobile",
+            Device::Tablet => "tablet",
+            Device::Desktop => "desktop",
+            Device::Other => "other",
+        }
+    }
+}
+
+fn kind(method: &Method, headers: &HeaderMap, agent: &str) -> Kind {
+    // https://www.w3.org/TR/resource-hints/ and the headers that browsers sent before Sec-Purpose.
+    let ahead = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .iter()
+        .map(|name| text(headers, name).to_ascii_lowercase())
+        .any(|purpose| {
+            purpose.contains("prefetch") || purpose.contains("preview") || purpose.contains("prerender")
+        });
+    let agent = agent.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| agent.contains(word));
+    match () {
+        () if method == Method::HEAD || ahead || says(PREVIEWS) => Kind::Uncounted,
+        () if says(BOTS) => Kind::Bot,
+        () => Kind::Person,
+    }
+}
+
+fn device(agent: &str) -> Device {
+    let has = |word: &str| agent.contains(word);
+    match () {
+        () if has("iPad") || has("Tablet") || has("Android") && !has("Mobile") => Device::Tablet,
+        () if has("Mobi") || has("iPhone") || has("Android") => Device::Mobile,
+        () if has("Windows") || has("Macintosh") || has("X11") || has("CrOS") => Device::Desktop,
+        () => Device::Other,
+    }
+}
+
+/// Of the machine that API Gateway or CloudFront speaks to. `X-Forwarded-For` is what a client says it is.
+fn address(request: &Request) -> String {
+    let behind_cdn = text(request.headers(), "cloudfront-viewer-address");
+    if let Some((address, _port)) = behind_cdn.rsplit_once(':') {
+        return address.to_owned();
+    }
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn digest(address: &str, agent: &str) -> [u8; 32] {
+    Sha256::new().chain_update(address).chain_update([0]).chain_update(agent).finalize().into()
+}
+
+fn country(headers: &HeaderMap) -> Option<String> {
+    let country = text(headers, "cloudfront-viewer-country");
+    let is_code = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_code.then(|| country.to_ascii_uppercase())
+}
+
+fn referrer(headers: &HeaderMap) -> Option<String> {
+    let url = Url::parse(text(headers, "referer")).ok()?;
+    url.host_str().filter(|host| !host.is_empty() && host.len() <= 253).map(str::to_owned)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::Body;
+    use lambda_http::http::Request as HttpRequest;
+
+    use super::*;
+
+    const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
+
+    fn visit(method: &str, headers: &[(&str, &str)]) -> Visit {
+        let mut request = HttpRequest::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Visit::of(&request.body(Body::Empty).unwrap())
+    }
+
+    #[test]
+    fn people_bots_and_previews_are_told_apart() {
+        type Headers = &'static [(&'static str, &'static str)];
+        let table: &[(&str, Headers, Kind)] = &[
+            ("GET", &[("user-agent", PHONE)], Kind::Person),
+            ("HEAD", &[("user-agent", PHONE)], Kind::Uncounted),
+            ("GET", &[("user-agent", PHONE), ("sec-purpose", "prefetch;prerender")], Kind::Uncounted),
+            ("GET", &[("user-agent", PHONE), ("purpose", "prefetch")], Kind::Uncounted),
+            ("GET", &[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")], Kind::Bot),
+            ("GET", &[("user-agent", "curl/8.5.0")], Kind::Person),
+            ("GET", &[], Kind::Person),
+            ("GET", &[("user-agent", "Slackbot-LinkExpanding 1.0")], Kind::Uncounted),
+            ("GET", &[("user-agent", "facebookexternalhit/1.1")], Kind::Uncounted),
+            ("GET", &[("user-agent", "WhatsApp/2.23")], Kind::Uncounted),
+        ];
+        for (method, headers, kind) in table {
+            assert_eq!(visit(method, headers).kind, *kind, "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn devices_are_told_by_their_agent() {
+        for (agent, device) in [
+            (PHONE, Device::Mobile),
+            ("Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140 Mobile Safari/537.36", Device::Mobile),
+            ("Mozilla/5.0 (Linux; Android 15; SM-X710) Chrome/140 Safari/537.36", Device::Tablet),
+            ("Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X)", Device::Tablet),
+            ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/140", Device::Desktop),
+            ("something else", Device::Other),
+        ] {
+            assert_eq!(visit("GET", &[("user-agent", agent)]).device, device, "{agent}");
+        }
+    }
+
+    #[test]
+    fn what_a_visitor_sends_is_reduced_to_what_is_counted() {
+        let visit = visit(
+            "GET",
+            &[("referer", "https://news.example/story?user=1"), ("cloudfront-viewer-country", "de")],
+        );
+        assert_eq!(visit.referrer.as_deref(), Some("news.example"));
+        assert_eq!(visit.country.as_deref(), Some("DE"));
+        for (name, value) in [("referer", "not a url"), ("cloudfront-viewer-country", "DEU")] {
+            let odd = self::visit("GET", &[(name, value)]);
+            assert_eq!((odd.referrer, odd.country), (None, None));
+        }
+    }
+}
