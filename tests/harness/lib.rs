@@ -1,6 +1,8 @@
 //! Real servers for the tests: PostgreSQL, PgBouncer, a stand-in for Lambda, and a TCP proxy that counts and cuts.
 //!
 //! Everything listens on a free port of 127.0.0.1 and is gone at the end of the test process, however it ends.
+//! [`Postgres`] and [`PgBouncer`] may be shared between tests; [`Lambda`] and [`Proxy`] run on the runtime of
+//! their test, so a test that blocks its thread (`Command::output`) stops them too: use `spawn_blocking`.
 //!
 //! ```no_run
 //! # async fn test() -> anyhow::Result<()> {

@@ -146,3 +146,16 @@ async fn tls_holds_on_both_sides() -> Result<()> {
     assert_eq!(String::from_utf8_lossy(&seen.stdout), "t\n", "{seen:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_password_costs_two_round_trips() -> Result<()> {
+    let database = database().await?;
+    let pgbouncer = PgBouncer::in_front_of(database.postgres()).start().await?;
+    let proxy = Proxy::start(pgbouncer.address()).await?;
+    let client = connect(proxy.address(), &database).await?;
+    assert_eq!(proxy.round_trips(), 4, "TCP, start-up, and two for SCRAM");
+    proxy.reset();
+    client.query_typed("SELECT 1", &[]).await?;
+    assert_eq!(proxy.round_trips(), 1);
+    Ok(())
+}

@@ -1,23 +1,29 @@
 //! Finding an installed PostgreSQL.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result};
-
-const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_basebackup"];
+use anyhow::{Context as _, Result, ensure};
 
 /// The path of one of PostgreSQL's programs: from `TESSERA_PG_BIN`, else from PATH, else from where Debian puts
 /// them, the newest version first.
 pub(super) fn program(name: &str) -> Result<PathBuf> {
     static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let complete = |bin: &PathBuf| PROGRAMS.iter().all(|program| bin.join(program).is_file());
-    let directory = DIRECTORY.get_or_init(|| candidates().into_iter().find(complete));
+    let directory = DIRECTORY.get_or_init(|| candidates().into_iter().find_map(|bin| server_programs(&bin)));
     let directory = directory.as_ref().context(
-        "no PostgreSQL server found: install one (apt-get install postgresql), put initdb, postgres and \
-         pg_basebackup on PATH, or name their directory in TESSERA_PG_BIN",
+        "no PostgreSQL server found: install one (apt-get install postgresql), put initdb on PATH, or name its \
+         directory in TESSERA_PG_BIN",
     )?;
-    Ok(directory.join(name))
+    let program = directory.join(name);
+    ensure!(program.is_file(), "this PostgreSQL has no {name}: {}", program.display());
+    Ok(program)
+}
+
+/// Where `initdb` really is: a link to it on PATH may stand there without the others.
+fn server_programs(bin: &Path) -> Option<PathBuf> {
+    let initdb = bin.join("initdb").canonicalize().ok()?;
+    let directory = initdb.parent()?;
+    directory.join("postgres").is_file().then(|| directory.to_owned())
 }
 
 fn candidates() -> Vec<PathBuf> {

@@ -18,7 +18,8 @@ pub use frontend::Message;
 
 use crate::{Database, Postgres};
 
-/// A proxy in front of one address. It lives on the runtime of the test that started it.
+/// A proxy in front of one address. It lives on the runtime of the test that started it. A client whose upstream
+/// cannot be reached is accepted and hung up on; to have it refused, use [`Proxy::refuse`].
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
