@@ -6,3 +6,4 @@ mod harness_pgbouncer;
 mod harness_postgres;
 mod harness_proxy;
 mod symbol;
+mod webhook_signatures;
