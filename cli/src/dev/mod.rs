@@ -59,10 +59,14 @@ pub fn run(options: Options) -> Result<()> {
             asked = asked_to_stop() => asked.err().map(Err),
         }
     });
-    if outcome.is_none() {
+    let asked = outcome.is_none();
+    if asked {
         println!("\nStopping");
     }
     keeper.stop()?;
+    if asked {
+        println!("Stopped");
+    }
     // What still waits for one of the processes that just went has nothing left to say.
     runtime.shutdown_background();
     outcome.unwrap_or(Ok(()))
