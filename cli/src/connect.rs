@@ -1,8 +1,8 @@
 //! A connection for an operator: one, straight, and gone with the command.
 
 use anyhow::{Context, Result, bail};
-use shared::config::database_url::DatabaseUrl;
-use tokio_postgres::{Client, NoTls};
+use shared::{config::database_url::DatabaseUrl, database::tls::TrustStore};
+use tokio_postgres::{Client, Config, NoTls, Socket, tls::MakeTlsConnect};
 
 /// Connects to the database that the first of these environment variables names.
 ///
@@ -24,8 +24,24 @@ pub async fn open(variable: &str, url: &str) -> Result<Client> {
     }
     let mut config = url.to_config();
     config.application_name("tessera-cli");
-    let (client, connection) =
-        config.connect(NoTls).await.with_context(|| format!("{variable}: the database cannot be reached"))?;
+    let ca = std::env::var("DATABASE_CA").ok().filter(|ca| !ca.trim().is_empty());
+    if let Some(warning) = url.unverified_warning(ca.is_some()) {
+        eprintln!("warning: {variable}: {warning}");
+    }
+    let trust = TrustStore::prepare();
+    match trust.connector(&url, ca.as_deref()).with_context(|| variable.to_owned())? {
+        Some(tls) => connect(&config, tls).await,
+        None => connect(&config, NoTls).await,
+    }
+    .with_context(|| format!("{variable}: the database cannot be reached"))
+}
+
+async fn connect<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect(tls).await?;
     // It ends when the client is dropped; a failure shows in the statement that meets it.
     tokio::spawn(connection);
     Ok(client)
