@@ -13,5 +13,6 @@ pub mod migrations;
 pub mod qr;
 pub mod retry;
 pub mod secrets;
+pub mod statements;
 pub mod telemetry;
 pub mod webhook;

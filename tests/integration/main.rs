@@ -1,5 +1,6 @@
 //! Every integration test, as one binary: it links once and shares one PostgreSQL.
 
+mod codes;
 mod harness_cleaning;
 mod harness_lambda;
 mod harness_pgbouncer;

@@ -31,13 +31,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new() -> Self {
-        // No migrations exist yet: fresh databases are empty.
-        Self {
-            certificate: None,
-            settings: Vec::new(),
-            migrate: |_| Box::pin(async { Ok(()) }),
-            shared: false,
-        }
+        Self { certificate: None, settings: Vec::new(), migrate: product_migrations, shared: false }
     }
 
     pub(super) fn shared(mut self) -> Self {
@@ -182,4 +176,12 @@ async fn run(mut command: Command) -> Result<()> {
     let exit = running.exited().await;
     ensure!(exit == Exit::Code(0), "{arguments}: {exit:?}\n{}", running.lines.all().join("\n"));
     Ok(())
+}
+
+/// The product's own migrations, all of them.
+fn product_migrations(client: &mut Client) -> futures_util::future::BoxFuture<'_, Result<()>> {
+    Box::pin(async {
+        shared::migrations::up(client).await?;
+        Ok(())
+    })
 }

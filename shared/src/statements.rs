@@ -1,0 +1,18 @@
+//! Every statement that the functions send, so that tests can hold each of them to the invariants.
+
+use crate::database::statement::Statement;
+use crate::qr;
+
+/// All of them. A statement that is not here is not tested.
+pub const ALL: &[&Statement] = &[
+    &qr::create::CREATE,
+    &qr::read::GET,
+    &qr::read::LIST,
+    &qr::read::HISTORY,
+    &qr::read::IMAGE,
+    &qr::edit::EDIT,
+    &qr::edit::ROLLBACK,
+    &qr::edit::DELETE,
+    &qr::numbers::NUMBERS,
+    &qr::scan::REDIRECT,
+];
