@@ -6,5 +6,7 @@ mod harness_lambda;
 mod harness_pgbouncer;
 mod harness_postgres;
 mod harness_proxy;
+mod migrations;
+mod operator;
 mod symbol;
 mod webhook_signatures;
