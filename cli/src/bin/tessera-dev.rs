@@ -24,7 +24,7 @@ struct Cli {
 enum Command {
     /// Install what the tests need and is missing, then run every test
     Test {
-        /// Passed on to `cargo test`
+        /// Passed on to `cargo test`, `--` included
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
         let cli = Cli::parse();
         match cli.command {
             None => dev::run(cli.options),
-            Some(Command::Test { arguments }) => dev::tests::run(&arguments),
+            // Not as parsed: clap takes the `--` away that `cargo test` needs.
+            Some(Command::Test { arguments: _ }) => dev::tests::run(&env::args().skip(2).collect::<Vec<_>>()),
         }
     };
     match outcome {
