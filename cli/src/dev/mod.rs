@@ -102,7 +102,7 @@ fn start_and_wait(options: &Options, keeper: &Keeper) -> Result<()> {
     let environment = environment(&database, &base);
     let mut watch = watch::start(cargo_lambda, &environment, options, &root, keeper)?;
     runtime.block_on(watch::warm(&functions, &base))?;
-    println!("{}", greeting(&base, &database));
+    println!("{}", greeting(&base, &functions, &database));
     let status = watch.wait()?;
     bail!("`cargo lambda watch` ended: {status}");
 }
@@ -163,21 +163,32 @@ fn environment(database: &Database, base: &str) -> Vec<(&'static str, Option<Str
     environment
 }
 
-fn greeting(base: &str, database: &Database) -> String {
-    let psql = database.server.as_ref().map(|server| format!("  Database   {}\n", server.url));
-    let psql = psql.unwrap_or_default();
+fn greeting(base: &str, functions: &[String], database: &Database) -> String {
+    let mut lines = Vec::new();
+    for (function, line) in [
+        ("qr-generate", format!("Codes      {base}/qr")),
+        ("qr-redirect", format!("Redirects  {base}/r/{{shortId}}")),
+        ("webhook", format!("Webhooks   {base}/webhooks/{{source}}")),
+        ("health", format!("Health     {base}/health")),
+    ] {
+        if functions.iter().any(|name| name == function) {
+            lines.push(line);
+        }
+    }
+    if let Some(server) = &database.server {
+        lines.push(format!("Database   {}", server.url));
+    }
     format!(
         "
-  Codes      {base}/qr
-  Redirects  {base}/r/{{shortId}}
-  Health     {base}/health
-{psql}
+  {}
+
 Ready: {base}
 
 Make a code, then open the images.svg of the answer and scan it (Ctrl-C stops everything):
 
   curl -s {base}/qr -H 'content-type: application/json' -d '{{\"targetUrl\":\"https://example.com\"}}'
-"
+",
+        lines.join("\n  ")
     )
 }
 

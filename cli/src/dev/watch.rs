@@ -84,8 +84,9 @@ pub fn start(
         cargo_lambda.arg("--release");
     }
     if env::var_os("RUST_LOG").is_none() {
-        // Its own lines only; the functions have a level of their own.
-        cargo_lambda.env("RUST_LOG", "warn");
+        // Its own lines only; the functions have a level of their own. It calls it an error that it has no answer for
+        // an extension that asks for no events, and, when it is stopped, that a function has gone.
+        cargo_lambda.env("RUST_LOG", "warn,tower_http=off,watchexec=off");
     }
     for (name, value) in environment {
         match value {
