@@ -8,5 +8,6 @@ mod harness_postgres;
 mod harness_proxy;
 mod migrations;
 mod operator;
+mod replica;
 mod symbol;
 mod webhook_signatures;

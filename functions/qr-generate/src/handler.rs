@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::database::Database;
+use shared::database::{ConsistencyToken, Database};
 use shared::error::{FieldError, PublicError};
 use shared::http::{
-    self, Answer, Body, Caller, Context, Fields, HeaderValue, IdempotencyKey, IfMatch, Method, Request,
-    RequestExt as _, Response, StatusCode, entity_tag, header, json_object, query_pairs, segments,
+    self, Answer, Body, CONSISTENCY_TOKEN, Caller, Context, Fields, HeaderValue, IdempotencyKey, IfMatch,
+    Method, Request, RequestExt as _, Response, StatusCode, consistency_token, entity_tag, header,
+    json_object, query_pairs, segments,
 };
 use shared::qr::code::{Code, StoredCode};
 use shared::qr::create::create;
@@ -16,7 +17,7 @@ use shared::qr::edit::Edit;
 use shared::qr::id::ShortId;
 use shared::qr::input::{Changes, NewCode};
 use shared::qr::numbers::{By, Format, Number, Question, numbers, to_csv};
-use shared::qr::read::{self, Filter, Version};
+use shared::qr::read::{self, Filter, Reader, Version};
 use shared::qr::symbol::{self, Format as ImageFormat, ImageOptions, Symbol};
 use url::Url;
 use uuid::Uuid;
@@ -112,26 +113,27 @@ impl Call {
         if created.replayed {
             response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
         }
-        Ok(response)
+        Ok(written(response, created.token))
     }
 
     async fn list(self) -> Answer {
         let filter = filter(&query_pairs(&self.request))?;
-        let page = read::list(&self.state.database, &self.caller, &filter, self.context.deadline).await?;
+        let page = read::list(&self.state.database, &self.reader()?, &filter).await?;
         let items = page.codes.iter().map(|code| code.public(&self.state.base)).collect();
         Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
     }
 
     async fn get(self, id: ShortId) -> Answer {
-        let code = read::get(&self.state.database, &self.caller, &id, self.context.deadline).await?;
+        let code = read::get(&self.state.database, &self.reader()?, &id).await?;
         Ok(self.code(StatusCode::OK, &code))
     }
 
     async fn edit(self, id: ShortId) -> Answer {
         let object = json_object(&self.request, LONGEST_BODY)?;
         let changes = Changes::parse(object, &self.state.base)?;
-        let code = self.change(&id)?.change(&self.state.database, &changes).await?;
-        Ok(self.code(StatusCode::OK, &code))
+        let edit = self.change(&id)?;
+        let code = edit.change(&self.state.database, &changes).await?;
+        Ok(written(self.code(StatusCode::OK, &code), edit.token(code.id)))
     }
 
     async fn roll_back(self, id: ShortId) -> Answer {
@@ -142,26 +144,26 @@ impl Call {
         let version = fields.take_integer("version", 1, i64::from(i32::MAX));
         fields.finish()?;
         let version = version.and_then(|version| i32::try_from(version).ok()).ok_or(PublicError::Internal)?;
-        let code = self.change(&id)?.roll_back(&self.state.database, version).await?;
-        Ok(self.code(StatusCode::OK, &code))
+        let edit = self.change(&id)?;
+        let code = edit.roll_back(&self.state.database, version).await?;
+        Ok(written(self.code(StatusCode::OK, &code), edit.token(code.id)))
     }
 
     async fn delete(self, id: ShortId) -> Answer {
-        self.change(&id)?.delete(&self.state.database).await?;
+        let token = self.change(&id)?.delete(&self.state.database).await?;
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
-        Ok(response)
+        Ok(written(response, token))
     }
 
     async fn history(self, id: ShortId) -> Answer {
-        let versions = read::history(&self.state.database, &self.caller, &id, self.context.deadline).await?;
+        let versions = read::history(&self.state.database, &self.reader()?, &id).await?;
         Ok(http::json(StatusCode::OK, &History { items: versions }))
     }
 
     async fn scans(self, id: ShortId) -> Answer {
         let question = Question::parse(&query_pairs(&self.request))?;
-        let numbers =
-            numbers(&self.state.database, &self.caller, &id, &question, self.context.deadline).await?;
+        let numbers = numbers(&self.state.database, &self.reader()?, &id, &question).await?;
         match question.format {
             Format::Json => {
                 let Question { from, to, by, .. } = question;
@@ -208,11 +210,23 @@ impl Call {
         })
     }
 
+    fn reader(&self) -> Result<Reader<'_>, PublicError> {
+        let token = consistency_token(self.request.headers())?;
+        Ok(Reader { caller: &self.caller, token, deadline: self.context.deadline })
+    }
+
     fn code(&self, status: StatusCode, code: &StoredCode) -> Response<Body> {
         let mut response = http::json(status, &code.public(&self.state.base));
         response.headers_mut().insert(header::ETAG, entity_tag(code.version));
         response
     }
+}
+
+/// Tells the caller what to send along for reads that must see what was written.
+fn written(mut response: Response<Body>, token: ConsistencyToken) -> Response<Body> {
+    let value = HeaderValue::from_str(&token.to_string()).expect("base64url is visible ASCII");
+    response.headers_mut().insert(CONSISTENCY_TOKEN, value);
+    response
 }
 
 fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {

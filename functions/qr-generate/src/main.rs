@@ -13,7 +13,9 @@ use shared::http::{App, ErrorFormat, serve};
 fn main() -> ExitCode {
     serve(
         |environment, trust| {
-            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let primary = Database::new(DatabaseConfig::primary(environment)?, trust)?;
+            let replica = DatabaseConfig::replica(environment).map(|config| Database::new(config, trust));
+            let database = Arc::new(primary.with_replica(replica.transpose()?));
             let state = State {
                 database: Arc::clone(&database),
                 base: environment.public_base_url()?,

@@ -41,6 +41,12 @@ impl DatabaseConfig {
         }
     }
 
+    /// From `DATABASE_READ_URL` or `DATABASE_READ_SECRET_ARN`, if there is a read replica.
+    #[must_use]
+    pub fn replica(environment: &Environment) -> Option<Self> {
+        Self::from_variables(environment, "DATABASE_READ_URL", "DATABASE_READ_SECRET_ARN")
+    }
+
     fn from_variables(environment: &Environment, url: &'static str, arn: &'static str) -> Option<Self> {
         let (source, variable) = match (environment.get(url), environment.get(arn)) {
             (Some(text), _) => (Source::Given(Secret::new(text)), url),

@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod failure;
+mod replica;
 pub mod statement;
 pub mod tls;
 
@@ -24,6 +25,8 @@ use crate::deadline::Deadline;
 use crate::retry::{Backoff, Class};
 use endpoint::{Endpoint, Endpoints};
 pub use failure::{DatabaseError, Failure};
+pub use replica::ConsistencyToken;
+use replica::Replica;
 use statement::Statement;
 use tls::TrustStore;
 
@@ -48,6 +51,7 @@ pub struct Database {
     /// The lock is held while connecting: ten requests that find no connection open one.
     open: Mutex<Option<Arc<Open>>>,
     counters: Counters,
+    replica: Option<Replica>,
 }
 
 /// Counted since the container started.
@@ -84,7 +88,14 @@ impl Database {
     /// Opens nothing yet. A connection string that is given is checked, and its TLS connector built.
     pub fn new(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Result<Self, ConfigError> {
         let endpoints = Endpoints::new(config, Arc::clone(trust))?;
-        Ok(Self { endpoints, open: Mutex::new(None), counters: Counters::default() })
+        Ok(Self { endpoints, open: Mutex::new(None), counters: Counters::default(), replica: None })
+    }
+
+    /// With a replica to [`read`](Self::read) from.
+    #[must_use]
+    pub fn with_replica(mut self, replica: Option<Database>) -> Self {
+        self.replica = replica.map(Replica::new);
+        self
     }
 
     /// What was counted since the container started.
@@ -167,6 +178,9 @@ impl Database {
 
     /// Closes the connection and waits until the server has been told (`Terminate`).
     pub async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            Box::pin(replica.database.close()).await;
+        }
         let Some(open) = self.open.lock().await.take() else { return };
         let Some(Open { client, task, .. }) = Arc::into_inner(open) else { return };
         drop(client);

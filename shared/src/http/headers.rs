@@ -2,7 +2,11 @@
 
 use lambda_http::http::{HeaderMap, HeaderValue};
 
+use crate::database::ConsistencyToken;
 use crate::error::PublicError;
+
+/// Names the write that an answer tells of, in both directions.
+pub const CONSISTENCY_TOKEN: &str = "consistency-token";
 
 /// A key that the caller made up for one request, kept for 24 hours
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
@@ -69,6 +73,13 @@ impl IfMatch {
             Self::Version(version) => Some(version),
         }
     }
+}
+
+/// The write that the caller must not be shown anything older than, from `Consistency-Token`.
+pub fn consistency_token(headers: &HeaderMap) -> Result<Option<ConsistencyToken>, PublicError> {
+    let Some(value) = headers.get(CONSISTENCY_TOKEN) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    token.map(Some).ok_or_else(|| PublicError::invalid("Consistency-Token", "was not given by this service"))
 }
 
 /// The `ETag` of a version.

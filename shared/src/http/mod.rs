@@ -8,7 +8,7 @@ mod serve;
 
 pub use body::{Fields, json_object};
 pub use caller::{Caller, caller};
-pub use headers::{IdempotencyKey, IfMatch, entity_tag, holds};
+pub use headers::{CONSISTENCY_TOKEN, IdempotencyKey, IfMatch, consistency_token, entity_tag, holds};
 pub use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use problem::ErrorFormat;

@@ -8,7 +8,7 @@ use super::id::ShortId;
 use super::input::NewCode;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError};
+use crate::database::{ConsistencyToken, Database, DatabaseError};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IdempotencyKey};
@@ -44,6 +44,8 @@ pub struct Created {
     pub code: StoredCode,
     /// Whether an earlier request with the same Idempotency-Key made it.
     pub replayed: bool,
+    /// For reads that must see it.
+    pub token: ConsistencyToken,
 }
 
 /// Makes `new` for `caller`. `request` is this request's own id: sent again, it finds what it made.
@@ -97,8 +99,9 @@ pub async fn create(
             "taken" if new.short_id.is_none() => continue,
             verdict => return Err(refusal(verdict)),
         };
-        let Json(code) = row.get("code");
-        return Ok(Created { code, replayed });
+        let Json::<StoredCode>(code) = row.get("code");
+        let token = ConsistencyToken { code: code.id, edit: row.get("edit") };
+        return Ok(Created { code, replayed, token });
     }
     tracing::error!("no free id found");
     Err(PublicError::Unavailable)

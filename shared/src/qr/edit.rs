@@ -8,7 +8,7 @@ use super::id::ShortId;
 use super::input::Changes;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError, Parameters, Row};
+use crate::database::{ConsistencyToken, Database, DatabaseError, Parameters, Row};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IfMatch};
@@ -81,11 +81,18 @@ impl Edit<'_> {
     }
 
     /// Deletes the code.
-    pub async fn delete(&self, database: &Database) -> Result<(), PublicError> {
+    pub async fn delete(&self, database: &Database) -> Result<ConsistencyToken, PublicError> {
         let (key, version) = (self.id.key(), self.if_match.version());
         let parameters: Parameters<'_> =
             &[&self.caller.key_hash(), &self.caller.owner(), &key, &self.request, &version];
-        self.run(database, &DELETE, parameters).await.map(drop)
+        let row = self.run(database, &DELETE, parameters).await?;
+        Ok(self.token(row.get("id")))
+    }
+
+    /// For reads that must see this change of `code`.
+    #[must_use]
+    pub fn token(&self, code: i64) -> ConsistencyToken {
+        ConsistencyToken { code, edit: self.request }
     }
 
     async fn code(

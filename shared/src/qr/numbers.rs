@@ -5,12 +5,10 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::types::{Json, Type};
 
 use super::id::ShortId;
-use super::verdict::refusal;
+use super::read::{Reader, accepted};
 use crate::database::Database;
 use crate::database::statement::{Repeat, Statement};
-use crate::deadline::Deadline;
 use crate::error::{FieldError, PublicError};
-use crate::http::Caller;
 
 /// Scans of a code, grouped.
 pub const NUMBERS: Statement = Statement {
@@ -21,7 +19,16 @@ pub const NUMBERS: Statement = Statement {
         ",\n",
         include_str!("sql/numbers.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::TEXT],
+    parameters: &[
+        Type::BYTEA,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::UUID,
+        Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
+        Type::TEXT,
+    ],
     repeat: Repeat::Read,
 };
 
@@ -171,32 +178,30 @@ fn rule(name: &str) -> &'static str {
 /// The numbers of the code `id`.
 pub async fn numbers(
     database: &Database,
-    caller: &Caller,
+    reader: &Reader<'_>,
     id: &ShortId,
     question: &Question,
-    deadline: Deadline,
 ) -> Result<Vec<Number>, PublicError> {
+    let (code, edit) = reader.token_parameters();
     let row = database
-        .query_one(
+        .read(
             &NUMBERS,
             &[
-                &caller.key_hash(),
-                &caller.owner(),
+                &reader.caller.key_hash(),
+                &reader.caller.owner(),
                 &id.key(),
+                &code,
+                &edit,
                 &question.from,
                 &question.to,
                 &question.by.as_str(),
             ],
-            deadline,
+            reader.deadline,
         )
         .await?;
-    match row.get("verdict") {
-        "ok" => {
-            let Json(found) = row.get("numbers");
-            Ok(question.fill(found))
-        }
-        verdict => Err(refusal(verdict)),
-    }
+    accepted(&row)?;
+    let Json(found) = row.get("numbers");
+    Ok(question.fill(found))
 }
 
 /// The numbers as lines, the first naming the columns.

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::{Json, Type};
+use uuid::Uuid;
 
 use super::code::StoredCode;
 use super::id::ShortId;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, Row};
+use crate::database::{ConsistencyToken, Database, Row};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::Caller;
@@ -21,7 +22,7 @@ pub const GET: Statement = Statement {
         include_str!("sql/may_read.sql"),
         include_str!("sql/get.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
     repeat: Repeat::Read,
 };
 
@@ -29,7 +30,17 @@ pub const GET: Statement = Statement {
 pub const LIST: Statement = Statement {
     name: "qr.list",
     sql: concat!(include_str!("sql/caller.sql"), include_str!("sql/list.sql")),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT],
+    parameters: &[
+        Type::BYTEA,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::UUID,
+    ],
     repeat: Repeat::Read,
 };
 
@@ -41,7 +52,7 @@ pub const HISTORY: Statement = Statement {
         include_str!("sql/may_read.sql"),
         include_str!("sql/history.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
     repeat: Repeat::Read,
 };
 
@@ -52,6 +63,37 @@ pub const IMAGE: Statement = Statement {
     parameters: &[Type::TEXT],
     repeat: Repeat::Read,
 };
+
+/// Who reads, how fresh it must be, and by when.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// A write that the answer must not be older than.
+    pub token: Option<ConsistencyToken>,
+    /// When it must have ended.
+    pub deadline: Deadline,
+}
+
+impl Reader<'_> {
+    /// The last two parameters of the statements that list, the fourth and fifth of those about one code.
+    pub(super) fn token_parameters(&self) -> (Option<i64>, Option<Uuid>) {
+        (self.token.map(|token| token.code), self.token.map(|token| token.edit))
+    }
+
+    async fn one(
+        &self,
+        database: &Database,
+        statement: &Statement,
+        id: &ShortId,
+    ) -> Result<Row, PublicError> {
+        let (code, edit) = self.token_parameters();
+        let (hash, owner) = (self.caller.key_hash(), self.caller.owner());
+        let row = database.read(statement, &[&hash, &owner, &id.key(), &code, &edit], self.deadline).await?;
+        accepted(&row)?;
+        Ok(row)
+    }
+}
 
 /// Which codes to list.
 #[derive(Debug, Clone, Default)]
@@ -89,38 +131,30 @@ pub struct Version {
 }
 
 /// The code `id`.
-pub async fn get(
-    database: &Database,
-    caller: &Caller,
-    id: &ShortId,
-    deadline: Deadline,
-) -> Result<StoredCode, PublicError> {
-    let row = database.query_one(&GET, &[&caller.key_hash(), &caller.owner(), &id.key()], deadline).await?;
-    accepted(&row)?;
+pub async fn get(database: &Database, reader: &Reader<'_>, id: &ShortId) -> Result<StoredCode, PublicError> {
+    let row = reader.one(database, &GET, id).await?;
     let Json(code) = row.get("code");
     Ok(code)
 }
 
 /// A page of codes.
-pub async fn list(
-    database: &Database,
-    caller: &Caller,
-    filter: &Filter,
-    deadline: Deadline,
-) -> Result<Page, PublicError> {
+pub async fn list(database: &Database, reader: &Reader<'_>, filter: &Filter) -> Result<Page, PublicError> {
+    let (code, edit) = reader.token_parameters();
     let row = database
-        .query_one(
+        .read(
             &LIST,
             &[
-                &caller.key_hash(),
-                &caller.owner(),
+                &reader.caller.key_hash(),
+                &reader.caller.owner(),
                 &filter.user_id,
                 &filter.limit,
                 &filter.before,
                 &filter.tag,
                 &filter.search,
+                &code,
+                &edit,
             ],
-            deadline,
+            reader.deadline,
         )
         .await?;
     accepted(&row)?;
@@ -134,24 +168,22 @@ pub async fn list(
 /// The versions of the code `id`, newest first.
 pub async fn history(
     database: &Database,
-    caller: &Caller,
+    reader: &Reader<'_>,
     id: &ShortId,
-    deadline: Deadline,
 ) -> Result<Vec<Version>, PublicError> {
-    let row =
-        database.query_one(&HISTORY, &[&caller.key_hash(), &caller.owner(), &id.key()], deadline).await?;
-    accepted(&row)?;
+    let row = reader.one(database, &HISTORY, id).await?;
     let Json(versions) = row.get("versions");
     Ok(versions)
 }
 
 /// The id of the code `id` as it was given, if there is such a code. Anybody may ask: it is printed on the symbol.
 pub async fn image_id(database: &Database, id: &ShortId, deadline: Deadline) -> Result<String, PublicError> {
-    let rows = database.query(&IMAGE, &[&id.key()], deadline).await?;
-    rows.first().map(|row| row.get("short_id")).ok_or(PublicError::NotFound)
+    let row = database.read(&IMAGE, &[&id.key()], deadline).await?;
+    accepted(&row)?;
+    Ok(row.get("short_id"))
 }
 
-fn accepted(row: &Row) -> Result<(), PublicError> {
+pub(super) fn accepted(row: &Row) -> Result<(), PublicError> {
     match row.get("verdict") {
         "ok" => Ok(()),
         verdict => Err(refusal(verdict)),

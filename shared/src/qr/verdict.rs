@@ -20,6 +20,8 @@ pub(super) fn refusal(verdict: &str) -> PublicError {
         "key_reused" => {
             PublicError::invalid("Idempotency-Key", "was used for a different request in the last 24 hours")
         }
+        // A replica that is behind is not asked twice; the primary is behind nothing that was ever written.
+        "behind" => PublicError::invalid("Consistency-Token", "was not given by this service"),
         "no_version" => PublicError::invalid("version", "is not a version of this code"),
         other => {
             tracing::error!(verdict = other, "a statement's verdict is not in the list");

@@ -84,7 +84,8 @@ SELECT
         WHEN answered.answer IS NOT NULL THEN answered.answer
         WHEN created.id IS NOT NULL THEN (SELECT code_json(built.code) FROM built)
         WHEN done.id IS NOT NULL THEN (SELECT code_json(c) FROM codes c WHERE c.id = done.id)
-    END AS code
+    END AS code,
+    coalesce(answered.request, $4) AS edit
 FROM (SELECT) one
 LEFT JOIN access ON true
 LEFT JOIN answered ON true

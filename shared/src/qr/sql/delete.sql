@@ -4,11 +4,15 @@ deleted AS (
     FROM code, access
     WHERE c.id = code.id AND access.verdict = 'ok'
       AND c.deleted_at IS NULL AND ($5::integer IS NULL OR c.version = $5)
-    RETURNING c.id
+    RETURNING c.id, c.version, c.target_url, c.last_edit
+),
+versioned AS (
+    INSERT INTO code_versions (code_id, version, target_url, edit)
+    SELECT id, version, target_url, last_edit FROM deleted
 )
 SELECT CASE
     WHEN verdict <> 'ok' THEN replace(verdict, 'done', 'ok')
     WHEN EXISTS (SELECT FROM deleted) THEN 'ok'
     ELSE 'again'
-END AS verdict
+END AS verdict, (SELECT id FROM code) AS id
 FROM access

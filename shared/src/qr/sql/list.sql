@@ -1,6 +1,8 @@
 -- $3 owner asked for, $4 page size, $5 the last code of the page before, $6 tag, $7 text to search for.
+-- $8 and $9: a write (a code and its edit) that must be visible here, in the snapshot that the answer comes from.
 access AS (
     SELECT coalesce($3, owner) AS owner, CASE
+        WHEN $9::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM code_versions WHERE code_id = $8 AND edit = $9) THEN 'behind'
         WHEN NOT scopes && ARRAY['qr:read', 'admin'] THEN 'forbidden'
         WHEN $3 <> owner AND NOT 'admin' = ANY (scopes) THEN 'forbidden_owner'
         ELSE 'ok'

@@ -1,7 +1,7 @@
--- $4 from, $5 to, $6 what to group by.
+-- $6 from, $7 to, $8 what to group by.
 counted AS (
     SELECT
-        CASE $6
+        CASE $8
             WHEN 'day' THEN to_char(s.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')
             WHEN 'hour' THEN to_char(s.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"')
             WHEN 'country' THEN s.country
@@ -12,13 +12,13 @@ counted AS (
         count(DISTINCT s.visitor) AS uniques,
         count(*) FILTER (WHERE s.bot) AS bots
     FROM scans s JOIN code ON s.code_id = code.id, access
-    WHERE access.verdict = 'ok' AND s.at >= $4 AND s.at < $5
+    WHERE access.verdict = 'ok' AND s.at >= $6 AND s.at < $7
     GROUP BY 1
 )
 SELECT access.verdict, (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'key', key, 'total', total, 'unique', uniques, 'bots', bots)
-        ORDER BY CASE WHEN $6 IN ('day', 'hour') THEN key END, total DESC, bots DESC, key), '[]')
-    FROM (SELECT * FROM counted ORDER BY total DESC, bots DESC LIMIT CASE WHEN $6 IN ('day', 'hour') THEN 100000 ELSE 100 END) most
+        ORDER BY CASE WHEN $8 IN ('day', 'hour') THEN key END, total DESC, bots DESC, key), '[]')
+    FROM (SELECT * FROM counted ORDER BY total DESC, bots DESC LIMIT CASE WHEN $8 IN ('day', 'hour') THEN 100000 ELSE 100 END) most
 ) AS numbers
 FROM access
