@@ -1,6 +1,7 @@
 //! Every integration test, as one binary: it links once and shares one PostgreSQL.
 
 mod codes;
+mod functions;
 mod harness_cleaning;
 mod harness_lambda;
 mod harness_pgbouncer;
@@ -9,5 +10,6 @@ mod harness_proxy;
 mod migrations;
 mod operator;
 mod replica;
+mod round_trips;
 mod symbol;
 mod webhook_signatures;
