@@ -92,7 +92,7 @@ impl PublicError {
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "Method not allowed"),
             Self::Taken => (409, "taken", "The id is taken"),
             Self::StillRunning => (409, "still-running", "The first request is still running"),
-            Self::Gone(_) => (410, "gone", "Gone"),
+            Self::Gone(_) => (410, "gone", "This code no longer works"),
             Self::Stale => (412, "stale", "Changed in the meantime"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::NotJson => (415, "not-json", "The body must be JSON"),

@@ -1,5 +1,7 @@
 //! Logs: one JSON object a line, for CloudWatch; lines for a person under `cargo dev`.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -27,7 +29,9 @@ pub fn start(environment: &Environment) -> Result<(), ConfigError> {
         None | Some("json") => registry
             .with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false))
             .try_init(),
-        Some("pretty") => registry.with(lines.compact().without_time()).try_init(),
+        Some("pretty") => registry
+            .with(lines.compact().without_time().with_ansi(std::io::stdout().is_terminal()))
+            .try_init(),
         Some(_) => return Err(ConfigError::malformed("TESSERA_LOG_FORMAT", "must be json or pretty")),
     };
     // Already started: a second function in the same process, which is a test.

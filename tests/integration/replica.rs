@@ -39,7 +39,7 @@ impl Replicated {
         assert_eq!(made.status, 201, "{}", made.text());
         let token = made.header("consistency-token").to_owned();
         assert!(!token.is_empty(), "a write's answer carries a token");
-        Ok((made.json()?["shortId"].as_str().unwrap().to_owned(), token))
+        Ok((made.json()?["shortId"].as_str().unwrap_or_default().to_owned(), token))
     }
 
     async fn list(&self, token: &str) -> Result<Value> {

@@ -48,6 +48,13 @@ pub struct Created {
     pub token: ConsistencyToken,
 }
 
+fn candidates(new: &NewCode) -> Vec<ShortId> {
+    match &new.short_id {
+        Some(id) => vec![id.clone()],
+        None => std::iter::repeat_with(ShortId::generate).take(CANDIDATES).collect(),
+    }
+}
+
 /// Makes `new` for `caller`. `request` is this request's own id: sent again, it finds what it made.
 pub async fn create(
     database: &Database,
@@ -58,11 +65,9 @@ pub async fn create(
     deadline: Deadline,
 ) -> Result<Created, PublicError> {
     let fingerprint = new.fingerprint();
+    // The same ids after a lost race: it may have been lost to this very request, sent before.
+    let mut ids = candidates(new);
     for _ in 0..RACES {
-        let ids = match &new.short_id {
-            Some(id) => vec![id.clone()],
-            None => std::iter::repeat_with(ShortId::generate).take(CANDIDATES).collect(),
-        };
         let short_ids: Vec<&str> = ids.iter().map(ShortId::as_str).collect();
         let id_keys: Vec<String> = ids.iter().map(ShortId::key).collect();
         let answer = database
@@ -95,8 +100,10 @@ pub async fn create(
         let replayed = match row.get("verdict") {
             "created" => false,
             "replayed" => true,
-            // All candidates were taken; others may not be.
-            "taken" if new.short_id.is_none() => continue,
+            "taken" if new.short_id.is_none() => {
+                ids = candidates(new);
+                continue;
+            }
             verdict => return Err(refusal(verdict)),
         };
         let Json::<StoredCode>(code) = row.get("code");
