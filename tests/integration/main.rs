@@ -7,6 +7,7 @@ mod harness_lambda;
 mod harness_pgbouncer;
 mod harness_postgres;
 mod harness_proxy;
+mod invariants;
 mod migrations;
 mod operator;
 mod replica;

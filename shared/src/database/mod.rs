@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 pub use tokio_postgres::Row;
-pub use tokio_postgres::types::ToSql;
+pub use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::deadline::Deadline;

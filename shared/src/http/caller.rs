@@ -68,6 +68,20 @@ fn jwt_subject(request: &Request) -> Option<String> {
     }
 }
 
+/// The address of the machine that API Gateway or CloudFront speaks to, or nothing. `X-Forwarded-For` is not asked: it is
+/// whatever a client says it is.
+#[must_use]
+pub fn source_address(request: &Request) -> &str {
+    let behind_cdn = request.headers().get("cloudfront-viewer-address");
+    if let Some((address, _port)) = behind_cdn.and_then(|value| value.to_str().ok()?.rsplit_once(':')) {
+        return address;
+    }
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().unwrap_or_default(),
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

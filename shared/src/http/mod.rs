@@ -7,7 +7,7 @@ mod problem;
 mod serve;
 
 pub use body::{Fields, json_object};
-pub use caller::{Caller, caller};
+pub use caller::{Caller, caller, source_address};
 pub use headers::{CONSISTENCY_TOKEN, IdempotencyKey, IfMatch, consistency_token, entity_tag, holds};
 pub use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use lambda_http::{Body, Request, RequestExt, Response};

@@ -1,6 +1,5 @@
 //! Making a code.
 
-use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
@@ -8,7 +7,7 @@ use super::id::ShortId;
 use super::input::NewCode;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, DatabaseError};
+use crate::database::{ConsistencyToken, Database, DatabaseError, Json, Type};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IdempotencyKey};

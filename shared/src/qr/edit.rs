@@ -1,6 +1,5 @@
 //! Changing a code, pointing it back, and deleting it.
 
-use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
@@ -8,7 +7,7 @@ use super::id::ShortId;
 use super::input::Changes;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, DatabaseError, Parameters, Row};
+use crate::database::{ConsistencyToken, Database, DatabaseError, Json, Parameters, Row, ToSql, Type};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IfMatch};
@@ -99,7 +98,7 @@ impl Edit<'_> {
         &self,
         database: &Database,
         statement: &Statement,
-        change: &(dyn tokio_postgres::types::ToSql + Sync),
+        change: &(dyn ToSql + Sync),
     ) -> Result<StoredCode, PublicError> {
         let (key, version) = (self.id.key(), self.if_match.version());
         let parameters: Parameters<'_> =

@@ -2,12 +2,11 @@
 
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::types::{Json, Type};
 
 use super::id::ShortId;
 use super::read::{Reader, accepted};
-use crate::database::Database;
 use crate::database::statement::{Repeat, Statement};
+use crate::database::{Database, Json, Type};
 use crate::error::{FieldError, PublicError};
 
 /// Scans of a code, grouped.

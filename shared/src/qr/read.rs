@@ -2,14 +2,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
 use super::id::ShortId;
 use super::verdict::refusal;
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, Row};
+use crate::database::{ConsistencyToken, Database, Json, Row, Type};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::Caller;

@@ -1,12 +1,11 @@
 //! Following a code: the hot path.
 
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::id::ShortId;
 use super::visit::Visit;
-use crate::database::Database;
 use crate::database::statement::{Repeat, Statement};
+use crate::database::{Database, Type};
 use crate::deadline::Deadline;
 use crate::error::{GoneReason, PublicError};
 

@@ -1,7 +1,8 @@
 //! Where a code leads.
 
-use lambda_http::http::HeaderValue;
 use url::Url;
+
+use crate::http::HeaderValue;
 
 /// An absolute `http` or `https` URL with a host, kept as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! Who followed a code, as far as counting needs to know: never an IP address.
 
-use lambda_http::http::{HeaderMap, Method};
-use lambda_http::request::RequestContext;
-use lambda_http::{Request, RequestExt};
 use sha2::{Digest, Sha256};
 use url::Url;
+
+use crate::http::{HeaderMap, Method, Request, source_address};
 
 /// How a visit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +102,7 @@ impl Visit {
         let agent = text(headers, "user-agent");
         Self {
             kind: kind(request.method(), headers, agent),
-            digest: digest(&address(request), agent),
+            digest: digest(source_address(request), agent),
             country: country(headers),
             device: device(agent),
             referrer: referrer(headers),
@@ -163,18 +162,6 @@ fn device(agent: &str) -> Device {
     }
 }
 
-/// Of the machine that API Gateway or CloudFront speaks to. `X-Forwarded-For` is what a client says it is.
-fn address(request: &Request) -> String {
-    let behind_cdn = text(request.headers(), "cloudfront-viewer-address");
-    if let Some((address, _port)) = behind_cdn.rsplit_once(':') {
-        return address.to_owned();
-    }
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
-        _ => String::new(),
-    }
-}
-
 fn digest(address: &str, agent: &str) -> [u8; 32] {
     Sha256::new().chain_update(address).chain_update([0]).chain_update(agent).finalize().into()
 }
@@ -196,15 +183,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::Body;
-    use lambda_http::http::Request as HttpRequest;
-
     use super::*;
+    use crate::http::Body;
 
     const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
 
     fn visit(method: &str, headers: &[(&str, &str)]) -> Visit {
-        let mut request = HttpRequest::builder().method(method);
+        let mut request = http::Request::builder().method(method);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,0 +1,115 @@
+//! The invariants of the README that can be read off the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use shared::database::statement::Repeat;
+use shared::statements::ALL;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every file below `folder` with this ending, with its text and its path from the root of the repository.
+fn sources(folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
+    let mut folders = vec![root().join(folder)];
+    let mut found = Vec::new();
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                let name = path.strip_prefix(root())?.to_string_lossy().into_owned();
+                found.push((name, fs::read_to_string(path)?));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing found below {folder}");
+    Ok(found)
+}
+
+fn assert_only(found: &[(String, String)], word: &str, allowed: &[&str]) {
+    let others: Vec<_> = found
+        .iter()
+        .filter(|(name, text)| text.contains(word) && !allowed.iter().any(|prefix| name.starts_with(prefix)))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(others.is_empty(), "`{word}` is not for {others:?}");
+}
+
+#[test]
+fn only_the_database_and_the_migrations_talk_to_the_driver() -> Result<()> {
+    let shared = sources("shared/src", "rs")?;
+    assert_only(
+        &shared,
+        "tokio_postgres",
+        &["shared/src/database/", "shared/src/config/database_url/", "shared/src/migrations.rs"],
+    );
+    assert_only(&sources("functions", "rs")?, "tokio_postgres", &[]);
+    Ok(())
+}
+
+#[test]
+fn only_the_http_and_telemetry_modules_know_of_lambda() -> Result<()> {
+    let shared = sources("shared/src", "rs")?;
+    let allowed = ["shared/src/http/", "shared/src/telemetry"];
+    assert_only(&shared, "lambda_http", &allowed);
+    assert_only(&shared, "lambda_runtime", &allowed);
+    Ok(())
+}
+
+#[test]
+fn functions_hold_no_sql() -> Result<()> {
+    let functions = sources("functions", "rs")?;
+    for word in ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "Statement {"] {
+        assert_only(&functions, word, &[]);
+    }
+    Ok(())
+}
+
+#[test]
+fn no_statement_needs_a_session() -> Result<()> {
+    for (name, text) in sources("shared/src", "sql")? {
+        let code: Vec<&str> = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+        let code = code.join("\n").to_uppercase();
+        for word in ["BEGIN", "COMMIT", "PREPARE", "LISTEN", "TEMP ", "TEMPORARY", "PG_ADVISORY_LOCK"] {
+            assert!(
+                !code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word.trim()),
+                "{name}: {word}"
+            );
+        }
+        assert!(!code.trim_start().starts_with("SET "), "{name} sets something");
+    }
+    Ok(())
+}
+
+/// A statement that is declared and not listed would escape the tests that take each of them in turn.
+#[test]
+fn every_declared_statement_is_listed_once_and_says_why_it_may_be_sent_twice() -> Result<()> {
+    let declared: usize = sources("shared/src", "rs")?
+        .iter()
+        .map(|(_, text)| {
+            text.lines()
+                .filter(|line| line.trim_start().starts_with("pub const") && line.contains(": Statement ="))
+                .count()
+        })
+        .sum();
+    assert_eq!(declared, ALL.len());
+    for statement in ALL {
+        let same = ALL.iter().filter(|other| other.name == statement.name).count();
+        assert_eq!(same, 1, "{} is listed once", statement.name);
+        let writes =
+            ["INSERT INTO", "UPDATE ", "DELETE FROM"].iter().any(|word| statement.sql.contains(word));
+        assert_eq!(
+            writes,
+            statement.repeat != Repeat::Read,
+            "{}: a read changes nothing, a write has a key",
+            statement.name
+        );
+        let parameters = (1..100).take_while(|number| statement.sql.contains(&format!("${number}"))).count();
+        assert_eq!(parameters, statement.parameters.len(), "{}: parameters", statement.name);
+    }
+    Ok(())
+}
