@@ -52,7 +52,8 @@ pub struct Migration {
 }
 
 /// Where one migration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// In the database as this release has it.
     Applied,
@@ -65,7 +66,8 @@ pub enum State {
 }
 
 /// One line of [`status`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The migration's version.
     pub version: i32,

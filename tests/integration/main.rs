@@ -9,6 +9,7 @@ mod harness_postgres;
 mod harness_proxy;
 mod idempotency;
 mod invariants;
+mod migrate;
 mod migrations;
 mod operator;
 mod redirects;

@@ -1,0 +1,91 @@
+//! `{"command": "up" | "down" | "status"}`, or CloudFormation's word that the stack is being made or updated.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use lambda_runtime::{Error, LambdaEvent};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::config::DatabaseConfig;
+use shared::database::direct;
+use shared::database::tls::TrustStore;
+use shared::deadline::Deadline;
+use shared::migrations::{self, Migration, MigrationError};
+
+use crate::stack::{self, Request, What};
+
+/// What invocations share.
+pub(crate) struct State {
+    pub(crate) config: DatabaseConfig,
+    pub(crate) trust: TrustStore,
+    pub(crate) client: reqwest::Client,
+}
+
+/// Who asks for what.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Event {
+    Stack(Request),
+    Operator(Command),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+enum Command {
+    Up,
+    Down {
+        #[serde(default = "one")]
+        steps: u16,
+    },
+    Status,
+}
+
+fn one() -> u16 {
+    1
+}
+
+pub(crate) async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let deadline = Deadline::of_invocation(event.context.deadline);
+    let event = serde_json::from_value(event.payload)
+        .map_err(|_| r#"the event must be {"command": "up"}, {"command": "down", "steps": 1} or {"command": "status"}"#)?;
+    match event {
+        Event::Operator(command) => run(&state, command, deadline).await,
+        Event::Stack(request) => {
+            let outcome = match request.what {
+                What::Create | What::Update => run(&state, Command::Up, deadline).await,
+                // The database is the owner's, and outlives the stack.
+                What::Delete => Ok(Value::Null),
+            };
+            stack::answer(&state.client, &request, &outcome).await?;
+            Ok(Value::Null)
+        }
+    }
+}
+
+async fn run(state: &State, command: Command, deadline: Deadline) -> Result<Value, Error> {
+    let client = direct::open(&state.config, &state.trust, deadline).await.map_err(|failure| {
+        tracing::error!(error = %failure, "migrate: no connection");
+        "the database cannot be reached, or does not let us in; the function's log says why"
+    })?;
+    Ok(match command {
+        Command::Up => json!({"applied": names(&migrations::up(&client).await.map_err(logged)?)}),
+        Command::Down { steps } => {
+            json!({"reverted": names(&migrations::down(&client, steps.into()).await.map_err(logged)?)})
+        }
+        Command::Status => {
+            let status = migrations::status(&client).await.map_err(logged)?;
+            json!({"migrations": status})
+        }
+    })
+}
+
+fn names(migrations: &[Migration]) -> Vec<&str> {
+    migrations.iter().map(|migration| migration.name).collect()
+}
+
+/// Whole for the log: PostgreSQL's own message is in the cause.
+fn logged(error: MigrationError) -> Error {
+    let cause = error.source().map(ToString::to_string);
+    tracing::error!(%error, cause, "migrate");
+    error.into()
+}

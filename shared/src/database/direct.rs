@@ -1,0 +1,39 @@
+//! A plain connection for migrations, past the pooler: the one place that needs a session of its own.
+
+use tokio_postgres::Client;
+
+use super::Failure;
+use super::endpoint::Endpoint;
+use super::tls::TrustStore;
+use crate::config::DatabaseConfig;
+use crate::deadline::Deadline;
+use crate::retry::{Backoff, Class};
+
+/// Opens it, trying again while the database starts or wakes up, until `deadline`. It closes when the client is dropped.
+pub async fn open(
+    config: &DatabaseConfig,
+    trust: &TrustStore,
+    deadline: Deadline,
+) -> Result<Client, Failure> {
+    let variable = config.variable;
+    let text = config
+        .source
+        .read(deadline)
+        .await
+        .map_err(|error| Failure::configuration(format!("{variable}: {error}"), Some(error.into())))?;
+    let endpoint = Endpoint::new(config, trust, &text)
+        .map_err(|error| Failure::configuration(error.to_string(), None))?;
+    let mut backoff = Backoff::default();
+    loop {
+        let failure = match endpoint.connect(deadline).await {
+            Ok((client, _task)) => return Ok(client),
+            Err(failure) => failure,
+        };
+        let wait = backoff.next_wait();
+        if !failure.class.is_transient() || failure.class == Class::Credentials || wait >= deadline.left() {
+            return Err(failure);
+        }
+        tracing::warn!(wait_ms = wait.as_millis(), error = %failure, "database: trying again");
+        tokio::time::sleep(wait).await;
+    }
+}
