@@ -6,7 +6,11 @@ use tokio::time::Instant;
 
 /// The moment by which database work must end, so that an answer can still be sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(Instant);
+pub struct Deadline {
+    work_ends: Instant,
+    /// What follows it: cancelling a statement on the server, and sending the answer.
+    reserve: Duration,
+}
 
 impl Deadline {
     /// API Gateway's HTTP APIs give up after 30 s; an answer after that reaches nobody.
@@ -21,30 +25,39 @@ impl Deadline {
         // A moment that has passed before the invocation began is no deadline: local emulators send one.
         let left = Duration::from_millis(epoch_ms).checked_sub(now).unwrap_or(Self::LONGEST);
         // A quarter of a very short invocation is enough of a reserve, and leaves time to work in.
-        Self::after(left.saturating_sub(Self::RESERVE.min(left / 4)).min(Self::LONGEST))
+        let reserve = Self::RESERVE.min(left / 4);
+        let work = left.saturating_sub(reserve).min(Self::LONGEST);
+        Self { work_ends: Instant::now() + work, reserve }
     }
 
     /// This long from now.
     #[must_use]
     pub fn after(left: Duration) -> Self {
-        Self(Instant::now() + left)
+        Self { work_ends: Instant::now() + left, reserve: Self::RESERVE }
     }
 
     /// The earlier of this deadline and `limit` from now.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
-        Self(self.0.min(Instant::now() + limit))
+        Self { work_ends: self.work_ends.min(Instant::now() + limit), ..self }
     }
 
     /// As an instant of tokio's clock.
     #[must_use]
     pub fn instant(self) -> Instant {
-        self.0
+        self.work_ends
     }
 
     /// Time left; zero when it has passed.
     #[must_use]
     pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        self.work_ends.saturating_duration_since(Instant::now())
+    }
+
+    /// How long each of two steps after the deadline may take: asking the server to cancel, and waiting until it has.
+    /// A fifth of the reserve is left for the answer.
+    #[must_use]
+    pub fn cancel_patience(self) -> Duration {
+        self.reserve * 2 / 5
     }
 }

@@ -1,10 +1,15 @@
 //! Where connections are opened to, read once and kept until the database refuses it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postgres_native_tls::MakeTlsConnector;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 
 use super::Failure;
@@ -18,6 +23,8 @@ use crate::secrets::Secret;
 pub(super) struct Endpoint {
     config: Config,
     tls: Option<MakeTlsConnector>,
+    /// The server did not understand direct TLS and was asked for TLS as ever.
+    direct_refused: AtomicBool,
     connect_timeout: Duration,
     pub(super) statement_timeout: Duration,
 }
@@ -46,30 +53,56 @@ impl Endpoint {
         Self {
             config,
             tls,
+            direct_refused: AtomicBool::new(false),
             connect_timeout: url.connect_timeout().unwrap_or(CONNECT_TIMEOUT),
             statement_timeout: url.statement_timeout().unwrap_or(STATEMENT_TIMEOUT),
         }
     }
 
     /// Opens a connection: name resolution, TCP, TLS and authentication within one limit.
-    pub(super) async fn connect(&self, deadline: Deadline) -> Result<(Client, JoinHandle<()>), Failure> {
+    pub(super) async fn connect(&self, deadline: Deadline) -> Result<(Client, Driver), Failure> {
         let limit = deadline.within(self.connect_timeout).instant();
-        match tokio::time::timeout_at(limit, self.open()).await {
+        match timeout_at(limit, self.open()).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => Err(Failure::of_connecting(error)),
             Err(_) => Err(Failure::timeout_of_connecting()),
         }
     }
 
-    async fn open(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    /// Direct TLS saves a round trip where the server speaks it (PostgreSQL 17, PgBouncer 1.25, Neon); others hang up on
+    /// it. They are asked for TLS as ever, which is no weaker: without TLS there is no connection in either case.
+    async fn open(&self) -> Result<(Client, Driver), tokio_postgres::Error> {
+        let direct = self.config.get_ssl_negotiation() == SslNegotiation::Direct;
+        if !direct {
+            return self.open_as(&self.config).await;
+        }
+        if !self.direct_refused.load(Ordering::Relaxed) {
+            match self.open_as(&self.config).await {
+                Err(error) if Failure::is_of_tls(&error) => {}
+                opened => return opened,
+            }
+        }
+        let mut asking = self.config.clone();
+        asking.ssl_negotiation(SslNegotiation::Postgres);
+        let opened = self.open_as(&asking).await?;
+        if !self.direct_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "sslnegotiation=direct: this server does not speak direct TLS (PostgreSQL 17 and later do); \
+                 connected with a TLS request, which costs a round trip"
+            );
+        }
+        Ok(opened)
+    }
+
+    async fn open_as(&self, config: &Config) -> Result<(Client, Driver), tokio_postgres::Error> {
         match &self.tls {
             Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                Ok((client, drive(connection)))
+                let (client, connection) = config.connect(tls.clone()).await?;
+                Ok((client, Driver::of(connection)))
             }
             None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                Ok((client, drive(connection)))
+                let (client, connection) = config.connect(NoTls).await?;
+                Ok((client, Driver::of(connection)))
             }
         }
     }
@@ -83,47 +116,92 @@ impl Endpoint {
     }
 }
 
-/// What a connection ends with, its users are told; here it is only of use to somebody who looks closely.
-fn drive(
-    connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error = %Failure::of_connecting(error), "database: connection ended");
+/// The task that moves a connection's bytes. It ends when the client is gone and the server has been told.
+pub(super) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    /// How long a connection that nobody uses any more may take to end.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    fn of(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
+        // What a connection ends with, its users are told; here it is only of use to somebody who looks closely.
+        Self(tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %Failure::of_connecting(error), "database: connection ended");
+            }
+        }))
+    }
+
+    /// Closes the socket. Whoever waits for an answer is told that there will be none.
+    pub(super) fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Waits for the end.
+    pub(super) async fn ended(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
+/// A connection whose path is dead would wait for ever to say goodbye.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let task = self.0.abort_handle();
+        if let (false, Ok(runtime)) = (task.is_finished(), Handle::try_current()) {
+            runtime.spawn(async move {
+                tokio::time::sleep(Self::PATIENCE).await;
+                task.abort();
+            });
         }
-    })
+    }
 }
 
 /// The endpoint in use, and how to have another.
 pub(super) struct Endpoints {
     config: DatabaseConfig,
     trust: Arc<TrustStore>,
-    current: tokio::sync::Mutex<Option<Arc<Endpoint>>>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    endpoint: Option<Arc<Endpoint>>,
+    /// Times in a row that the database has refused what the secret held.
+    refusals: u32,
+    /// The secret is not read again before.
+    not_before: Instant,
 }
 
 impl Endpoints {
     /// A connection string that was given is checked here and now, in the init phase; a secret is read at first use.
     pub(super) fn new(config: DatabaseConfig, trust: Arc<TrustStore>) -> Result<Self, ConfigError> {
-        let current = match config.source.given() {
+        let endpoint = match config.source.given() {
             Some(text) => Some(Arc::new(Endpoint::new(&config, &trust, text)?)),
             None => None,
         };
-        Ok(Self { config, trust, current: tokio::sync::Mutex::new(current) })
+        let current = Current { endpoint, refusals: 0, not_before: Instant::now() };
+        Ok(Self { config, trust, current: Mutex::new(current) })
     }
 
+    /// The endpoint, from a secret that is read if need be. Where the database refuses what the secret holds, reads are
+    /// apart as [`pause`] says; a request that cannot wait for the next fails at once, without a read or a login.
     pub(super) async fn current(&self, deadline: Deadline) -> Result<Arc<Endpoint>, Failure> {
         let mut current = self.current.lock().await;
-        if let Some(endpoint) = current.as_ref() {
+        if let Some(endpoint) = current.endpoint.as_ref() {
             return Ok(Arc::clone(endpoint));
         }
         let variable = self.config.variable;
+        if current.not_before >= deadline.instant() {
+            let problem = "the database refuses the secret's user or password, also after it was read again";
+            return Err(Failure::configuration(format!("{variable}: {problem}"), None));
+        }
+        sleep_until(current.not_before).await;
         let text =
             self.config.source.read(deadline).await.map_err(|error| {
                 Failure::configuration(format!("{variable}: {error}"), Some(error.into()))
             })?;
         let endpoint = Endpoint::new(&self.config, &self.trust, &text)
             .map_err(|error| Failure::configuration(error.to_string(), None))?;
-        Ok(Arc::clone(current.insert(Arc::new(endpoint))))
+        Ok(Arc::clone(current.endpoint.insert(Arc::new(endpoint))))
     }
 
     /// Whether reading again may give other credentials.
@@ -131,10 +209,28 @@ impl Endpoints {
         self.config.source.given().is_none()
     }
 
-    /// Reads the secret again next time: the database has refused what it held.
-    pub(super) async fn forget(&self) {
-        if self.can_change() {
-            *self.current.lock().await = None;
+    /// The database has let us in.
+    pub(super) async fn accepted(&self) {
+        self.current.lock().await.refusals = 0;
+    }
+
+    /// The database has refused the credentials of `endpoint`: the secret is to be read again.
+    pub(super) async fn refused(&self, endpoint: &Arc<Endpoint>) {
+        let mut current = self.current.lock().await;
+        let in_use = current.endpoint.as_ref().is_some_and(|in_use| Arc::ptr_eq(in_use, endpoint));
+        if self.can_change() && in_use {
+            current.endpoint = None;
+            current.not_before = Instant::now() + pause(current.refusals);
+            current.refusals += 1;
         }
+    }
+}
+
+/// Before the secret is read again: none, since a rotation has usually ended by then, then 1, 2, 4… up to 60 s: a secret
+/// that stays wrong is read 8 times in the first two minutes and once a minute from then on, by each container.
+fn pause(refusals: u32) -> Duration {
+    match refusals.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => Duration::from_secs(2_u64.saturating_pow(doublings).min(60)),
     }
 }

@@ -35,6 +35,16 @@ impl Failure {
         Self::of(Phase::Run, error)
     }
 
+    /// Whether the server has stopped a statement because it was asked to.
+    pub(super) fn is_cancellation(error: &tokio_postgres::Error) -> bool {
+        error.code() == Some(&SqlState::QUERY_CANCELED)
+    }
+
+    /// Whether it was TLS that could not be agreed on, or cut while it was.
+    pub(super) fn is_of_tls(error: &tokio_postgres::Error) -> bool {
+        error.to_string().contains("TLS")
+    }
+
     pub(super) fn timeout_of_connecting() -> Self {
         Self::timeout(Phase::Connect)
     }

@@ -8,25 +8,26 @@
 pub mod direct;
 mod endpoint;
 mod failure;
+mod line;
 mod replica;
 pub mod statement;
 pub mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::deadline::Deadline;
 use crate::retry::{Backoff, Class};
-use endpoint::{Endpoint, Endpoints};
+use endpoint::Endpoints;
 pub use failure::{DatabaseError, Failure};
+use line::{Line, Stopped, Trust};
 pub use replica::ConsistencyToken;
 use replica::Replica;
 use statement::Statement;
@@ -35,23 +36,16 @@ use tls::TrustStore;
 /// Parameters of a statement, in order.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A connection idle for longer is not used again: gateways and load balancers drop idle sockets after about 350 s
-/// without a word, and keepalives stop while a container is frozen.
-const IDLE_LIMIT: Duration = Duration::from_mins(5);
-/// A connection idle for longer may be dead without knowing: its first answer is waited for only `DOUBT_PATIENCE`.
-const DOUBT_AFTER: Duration = Duration::from_secs(30);
-/// Long enough for an answer over any network in use, short enough to be worth a new connection.
-const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a server may take to obey a cancel request before the connection is given up.
-const CANCEL_PATIENCE: Duration = Duration::from_millis(300);
-/// How long closing may take: Lambda allows 500 ms after SIGTERM.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
+/// Further connections that a container may open for statements that hold up others. Only a container that takes
+/// several requests at once (`AWS_LAMBDA_MAX_CONCURRENCY`) ever does.
+const ASIDES: usize = 3;
 
 /// A lazily opened, shared, self-healing connection.
 pub struct Database {
     endpoints: Endpoints,
     /// The lock is held while connecting: ten requests that find no connection open one.
-    open: Mutex<Option<Arc<Open>>>,
+    line: Mutex<Option<Arc<Line>>>,
+    asides: Arc<Semaphore>,
     counters: Counters,
     replica: Option<Replica>,
 }
@@ -69,28 +63,13 @@ pub struct Counters {
     pub named_statement_conflicts: AtomicU64,
 }
 
-struct Open {
-    client: Client,
-    task: JoinHandle<()>,
-    endpoint: Arc<Endpoint>,
-    last_used_ms: AtomicU64,
-    /// Statements handed over and answered: the one at the head of the line is number `answered + 1`.
-    sent: AtomicU64,
-    answered: AtomicU64,
-}
-
-impl Open {
-    /// By the wall clock, which goes on while a container is frozen; the monotonic one may not.
-    fn idle(&self) -> Duration {
-        Duration::from_millis(now_ms().saturating_sub(self.last_used_ms.load(Ordering::Relaxed)))
-    }
-}
-
 impl Database {
     /// Opens nothing yet. A connection string that is given is checked, and its TLS connector built.
     pub fn new(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Result<Self, ConfigError> {
         let endpoints = Endpoints::new(config, Arc::clone(trust))?;
-        Ok(Self { endpoints, open: Mutex::new(None), counters: Counters::default(), replica: None })
+        let asides = Arc::new(Semaphore::new(ASIDES));
+        let counters = Counters::default();
+        Ok(Self { endpoints, line: Mutex::new(None), asides, counters, replica: None })
     }
 
     /// With a replica to [`read`](Self::read) from.
@@ -117,7 +96,6 @@ impl Database {
         deadline: Deadline,
     ) -> Result<Vec<Row>, DatabaseError> {
         let mut backoff = Backoff::default();
-        let mut credentials_reread = false;
         let mut lost_once = false;
         loop {
             let failure = match self.attempt(statement, parameters, deadline).await {
@@ -130,12 +108,8 @@ impl Database {
                     return Err(DatabaseError::rejected(statement, failure));
                 }
                 Class::Permanent => return Err(DatabaseError::rejected(statement, failure)),
-                Class::Credentials if credentials_reread || !self.endpoints.can_change() => {
+                Class::Credentials if !self.endpoints.can_change() => {
                     return Err(DatabaseError::rejected(statement, failure));
-                }
-                Class::Credentials => {
-                    credentials_reread = true;
-                    self.endpoints.forget().await;
                 }
                 _ => {}
             }
@@ -173,7 +147,7 @@ impl Database {
 
     /// Connects ahead of the first statement. A failure is logged and left to the first statement to deal with.
     pub async fn connect(&self, deadline: Deadline) {
-        if let Err(failure) = self.connection(deadline).await {
+        if let Err(failure) = self.line(deadline).await {
             tracing::warn!(error = %failure, "database: not connected ahead of the first request");
         }
     }
@@ -183,118 +157,111 @@ impl Database {
         if let Some(replica) = &self.replica {
             Box::pin(replica.database.close()).await;
         }
-        let Some(open) = self.open.lock().await.take() else { return };
-        let Some(Open { client, task, .. }) = Arc::into_inner(open) else { return };
-        drop(client);
-        if tokio::time::timeout(CLOSE_PATIENCE, task).await.is_err() {
-            tracing::warn!("database: the connection did not close in time");
+        let Some(line) = self.line.lock().await.take() else { return };
+        if let Some(line) = Arc::into_inner(line) {
+            line.close().await;
         }
     }
 
+    /// One try: in line with the others; again in line if it was slow and the line is alive; on a connection of its own
+    /// if it held up others.
     async fn attempt(
         &self,
         statement: &Statement,
         parameters: Parameters<'_>,
         deadline: Deadline,
     ) -> Result<Vec<Row>, Failure> {
-        let (open, reused) = self.connection(deadline).await?;
-        let in_doubt = reused && open.idle() > DOUBT_AFTER;
-        let deadline = deadline.within(open.endpoint.statement_timeout);
-        let patience = if in_doubt { deadline.within(DOUBT_PATIENCE) } else { deadline };
-
-        let result = self.run(&open, statement, parameters, patience).await;
-        if let Err(failure) = &result
-            && failure.class.ends_connection()
-        {
-            self.give_up(&open).await;
+        let (line, reused) = self.line(deadline).await?;
+        let deadline = deadline.within(line.statement_timeout());
+        let trust = if reused { line.trust() } else { Trust::Proven };
+        let mut result = self.send(&line, statement, parameters, trust, deadline).await;
+        if let Err(Stopped::Slow) = result {
+            tracing::warn!(statement = statement.name, "database: slow, sent again");
+            result = self.send(&line, statement, parameters, Trust::Proven, deadline).await;
         }
-        result.map_err(|failure| failure.on_reused_connection(reused))
+        let failure = match result {
+            Ok(rows) => return Ok(rows),
+            Err(Stopped::Crowding(permit)) => {
+                return self.step_aside(statement, parameters, permit, deadline).await;
+            }
+            Err(Stopped::Slow) => Failure::timeout_of_running(),
+            Err(Stopped::Failed(failure)) => failure,
+        };
+        if failure.class.ends_connection() {
+            self.give_up(&line).await;
+        }
+        Err(failure.on_reused_connection(reused))
     }
 
-    async fn run(
+    /// On a connection of its own, opened for this statement alone.
+    async fn step_aside(
         &self,
-        open: &Open,
         statement: &Statement,
         parameters: Parameters<'_>,
+        permit: OwnedSemaphorePermit,
         deadline: Deadline,
     ) -> Result<Vec<Row>, Failure> {
-        debug_assert_eq!(statement.parameters.len(), parameters.len(), "{}", statement.name);
-        let typed: Vec<_> = parameters.iter().copied().zip(statement.parameters.iter().cloned()).collect();
-        let place = open.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        open.last_used_ms.store(now_ms(), Ordering::Relaxed);
-        self.counters.round_trips.fetch_add(1, Ordering::Relaxed);
-
-        let mut query = std::pin::pin!(open.client.query_typed(statement.sql, &typed));
-        let result = match tokio::time::timeout_at(deadline.instant(), &mut query).await {
-            Ok(result) => result,
-            Err(_) => {
-                // Only the head of the line may be cancelled; behind it, the server would stop a neighbour's statement.
-                if open.answered.load(Ordering::Relaxed) + 1 == place {
-                    Self::cancel(open).await;
-                }
-                let Ok(late) = tokio::time::timeout(CANCEL_PATIENCE, query).await else {
-                    return Err(Failure::timeout_of_running());
-                };
-                late
-            }
-        };
-        open.answered.fetch_add(1, Ordering::Relaxed);
-        open.last_used_ms.store(now_ms(), Ordering::Relaxed);
-        result.map_err(Failure::of_running)
-    }
-
-    /// Asks the server to stop what it runs, over a connection of its own. A lost request is no loss.
-    async fn cancel(open: &Open) {
-        let cancel = open.endpoint.cancel(open.client.cancel_token());
-        match tokio::time::timeout(CANCEL_PATIENCE, cancel).await {
-            Ok(Ok(())) => tracing::warn!("database: statement cancelled at its deadline"),
-            Ok(Err(error)) => {
-                tracing::warn!(error = %Failure::of_connecting(error), "database: could not cancel");
-            }
-            Err(_) => tracing::warn!("database: could not cancel in time"),
-        }
-    }
-
-    /// The open connection, or a new one; and whether it had been used before.
-    async fn connection(&self, deadline: Deadline) -> Result<(Arc<Open>, bool), Failure> {
-        let Ok(mut slot) = tokio::time::timeout_at(deadline.instant(), self.open.lock()).await else {
-            return Err(Failure::timeout_of_connecting());
-        };
-        if let Some(open) = slot.as_ref() {
-            if !open.client.is_closed() && open.idle() < IDLE_LIMIT {
-                return Ok((Arc::clone(open), true));
-            }
-            *slot = None;
-        }
-        let open = Arc::new(self.open(deadline).await?);
-        *slot = Some(Arc::clone(&open));
-        Ok((open, false))
-    }
-
-    async fn open(&self, deadline: Deadline) -> Result<Open, Failure> {
-        let endpoint = self.endpoints.current(deadline).await?;
-        let (client, task) = endpoint.connect(deadline).await?;
-        self.counters.connects.fetch_add(1, Ordering::Relaxed);
-        Ok(Open {
-            client,
-            task,
-            endpoint,
-            last_used_ms: AtomicU64::new(now_ms()),
-            sent: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
+        tracing::warn!(
+            statement = statement.name,
+            "database: held up others, sent again on its own connection"
+        );
+        let line = self.open(deadline).await?;
+        let result = self.send(&line, statement, parameters, Trust::Proven, deadline).await;
+        line.close().await;
+        drop(permit);
+        result.map_err(|stopped| match stopped {
+            Stopped::Failed(failure) => failure,
+            Stopped::Slow | Stopped::Crowding(_) => Failure::timeout_of_running(),
         })
     }
 
+    async fn send(
+        &self,
+        line: &Line,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        trust: Trust,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, Stopped> {
+        self.counters.round_trips.fetch_add(1, Ordering::Relaxed);
+        line.run(statement, parameters, trust, &self.asides, deadline).await
+    }
+
+    /// The open connection, or a new one; and whether it had been used before.
+    async fn line(&self, deadline: Deadline) -> Result<(Arc<Line>, bool), Failure> {
+        let Ok(mut slot) = timeout_at(deadline.instant(), self.line.lock()).await else {
+            return Err(Failure::timeout_of_connecting());
+        };
+        if let Some(line) = slot.as_ref() {
+            if line.is_usable() {
+                return Ok((Arc::clone(line), true));
+            }
+            *slot = None;
+        }
+        let line = Arc::new(self.open(deadline).await?);
+        *slot = Some(Arc::clone(&line));
+        Ok((line, false))
+    }
+
+    async fn open(&self, deadline: Deadline) -> Result<Line, Failure> {
+        let endpoint = self.endpoints.current(deadline).await?;
+        let opened = Line::open(Arc::clone(&endpoint), deadline).await;
+        match &opened {
+            Ok(_) => {
+                self.counters.connects.fetch_add(1, Ordering::Relaxed);
+                self.endpoints.accepted().await;
+            }
+            Err(failure) if failure.class == Class::Credentials => self.endpoints.refused(&endpoint).await,
+            Err(_) => {}
+        }
+        opened
+    }
+
     /// Lets go of `lost`, unless another request has replaced it already.
-    async fn give_up(&self, lost: &Arc<Open>) {
-        let mut slot = self.open.lock().await;
-        if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
+    async fn give_up(&self, lost: &Arc<Line>) {
+        let mut slot = self.line.lock().await;
+        if slot.as_ref().is_some_and(|line| Arc::ptr_eq(line, lost)) {
             *slot = None;
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,15 +7,15 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::statement::Statement;
-use super::{Database, DatabaseError, Parameters, Row, now_ms};
+use super::{Database, DatabaseError, Parameters, Row};
 use crate::deadline::Deadline;
 
 /// How long a read may wait for the replica, connecting included, before it goes to the primary.
@@ -53,17 +53,22 @@ impl FromStr for ConsistencyToken {
 /// A read replica beside the primary.
 pub(super) struct Replica {
     pub(super) database: Box<Database>,
-    failed_at_ms: AtomicU64,
+    /// By the wall clock, which goes on while a container is frozen.
+    failed_at: Mutex<Option<SystemTime>>,
 }
 
 impl Replica {
     pub(super) fn new(database: Database) -> Self {
-        Self { database: Box::new(database), failed_at_ms: AtomicU64::new(0) }
+        Self { database: Box::new(database), failed_at: Mutex::new(None) }
     }
 
     fn rests(&self) -> bool {
-        let since_ms = now_ms().saturating_sub(self.failed_at_ms.load(Ordering::Relaxed));
-        u128::from(since_ms) < REST.as_millis()
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.and_then(|at| at.elapsed().ok()).is_some_and(|since| since < REST)
+    }
+
+    fn rest(&self) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemTime::now());
     }
 }
 
@@ -82,7 +87,7 @@ impl Database {
                 Ok(row) if row.get::<_, &str>("verdict") == "ok" => return Ok(row),
                 Ok(_) => {}
                 Err(error) => {
-                    replica.failed_at_ms.store(now_ms(), Ordering::Relaxed);
+                    replica.rest();
                     tracing::warn!(error = %error, "database: replica left alone for a while");
                 }
             }
