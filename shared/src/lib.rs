@@ -3,6 +3,7 @@
 //! The way of a request is three files: `functions/X/src/handler.rs`, the domain module here
 //! ([`qr`], [`webhook`]) with its SQL, and [`database`].
 
+pub mod alerts;
 pub mod config;
 pub mod database;
 pub mod deadline;

@@ -29,7 +29,7 @@ macro_rules! migration {
 }
 
 /// Every migration of this release, oldest first.
-pub const MIGRATIONS: &[Migration] = &[migration!(1, "0001_codes")];
+pub const MIGRATIONS: &[Migration] = &[migration!(1, "0001_codes"), migration!(2, "0002_webhooks")];
 
 /// ASCII `tessera`: the advisory lock that runners wait for.
 const LOCK: i64 = 0x0074_6573_7365_7261;
