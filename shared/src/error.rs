@@ -43,6 +43,8 @@ pub enum PublicError {
     Malformed(&'static str),
     /// 401: no key, or an unknown, expired or revoked one.
     Unauthenticated,
+    /// 401: a webhook's signature is missing, wrong or stale.
+    BadSignature,
     /// 403: a good key that does not allow this.
     Forbidden(&'static str),
     /// 404: nothing here, or nothing that this caller may know of.
@@ -64,6 +66,8 @@ pub enum PublicError {
     Stale,
     /// 413, with the limit in bytes.
     TooLarge(usize),
+    /// 413, with the number of events that a batch may have.
+    TooManyEvents(usize),
     /// 415: the body is not JSON.
     NotJson,
     /// 422: values that cannot be taken, each by name.
@@ -86,6 +90,7 @@ impl PublicError {
         match self {
             Self::Malformed(_) => (400, "malformed", "The request cannot be read"),
             Self::Unauthenticated => (401, "unauthenticated", "A valid key is needed"),
+            Self::BadSignature => (401, "bad-signature", "The signature is not valid"),
             Self::Forbidden(_) => (403, "forbidden", "This key does not allow that"),
             Self::NotFound => (404, "not-found", "Not found"),
             Self::NotYet { .. } => (404, "not-yet", "Not valid yet"),
@@ -94,7 +99,7 @@ impl PublicError {
             Self::StillRunning => (409, "still-running", "The first request is still running"),
             Self::Gone(_) => (410, "gone", "This code no longer works"),
             Self::Stale => (412, "stale", "Changed in the meantime"),
-            Self::TooLarge(_) => (413, "too-large", "The request is too large"),
+            Self::TooLarge(_) | Self::TooManyEvents(_) => (413, "too-large", "The request is too large"),
             Self::NotJson => (415, "not-json", "The body must be JSON"),
             Self::Invalid(_) => (422, "invalid", "A value cannot be taken"),
             Self::Internal => (500, "internal", "Something went wrong"),
@@ -108,6 +113,7 @@ impl PublicError {
         match self {
             Self::Malformed(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
             Self::Unauthenticated => "Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.".to_owned(),
+            Self::BadSignature => "The signature is missing, not by this source's secret, or too old.".to_owned(),
             Self::NotFound => "There is nothing at this address.".to_owned(),
             Self::NotYet { seconds } => format!("This code becomes valid in {seconds} s."),
             Self::MethodNotAllowed(allowed) => format!("This address takes {allowed}."),
@@ -122,6 +128,7 @@ impl PublicError {
             Self::Gone(GoneReason::Deleted) => "This code has been deleted by its owner.".to_owned(),
             Self::Stale => "If-Match names another version than the current one. Read it again.".to_owned(),
             Self::TooLarge(limit) => format!("The body may have {limit} bytes."),
+            Self::TooManyEvents(limit) => format!("A batch may have {limit} events."),
             Self::NotJson => "Send the body as `Content-Type: application/json`.".to_owned(),
             Self::Invalid(errors) => errors
                 .iter()

@@ -1,7 +1,7 @@
 //! Every statement that the functions send, so that tests can hold each of them to the invariants.
 
 use crate::database::statement::Statement;
-use crate::qr;
+use crate::{qr, webhook};
 
 /// All of them. A statement that is not here is not tested.
 pub const ALL: &[&Statement] = &[
@@ -15,4 +15,5 @@ pub const ALL: &[&Statement] = &[
     &qr::edit::DELETE,
     &qr::numbers::NUMBERS,
     &qr::scan::REDIRECT,
+    &webhook::accept::ACCEPT,
 ];

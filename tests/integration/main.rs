@@ -17,4 +17,6 @@ mod replica;
 mod round_trips;
 mod scans;
 mod symbol;
+mod webhook;
+mod webhook_sender;
 mod webhook_signatures;

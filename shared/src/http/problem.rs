@@ -50,6 +50,9 @@ pub(super) fn render(
         PublicError::Unauthenticated => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tessera\""));
         }
+        PublicError::BadSignature => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature realm=\"tessera\""));
+        }
         PublicError::MethodNotAllowed(allowed) => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }

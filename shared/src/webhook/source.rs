@@ -2,11 +2,13 @@
 //!
 //! ```json
 //! {"stripe": {"scheme": "stripe", "secrets": ["whsec_new", "whsec_old"],
-//!             "forwardUrl": "https://app.example/hooks", "toleranceSeconds": 300}}
+//!             "forwardUrl": "https://app.example/hooks", "forwardSecret": "whsec_BASE64", "toleranceSeconds": 300}}
 //! ```
 //!
 //! It fails closed: one wrong field refuses the whole configuration, so that a typing error cannot leave
 //! a source without its check. Errors name the source and the field and never hold a value.
+
+mod error;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -19,6 +21,7 @@ use serde_json::{Value, from_str};
 use url::{Host, Url};
 
 use super::members::Members;
+pub use error::{Problem, SourcesError};
 
 /// Active secrets of a source, at most: two during a rotation, with room to spare. Each costs one HMAC over
 /// the body of every request.
@@ -36,7 +39,10 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-const FIELDS: [&str; 4] = ["scheme", "secrets", "forwardUrl", "toleranceSeconds"];
+const FIELDS: [&str; 5] = ["scheme", "secrets", "forwardUrl", "forwardSecret", "toleranceSeconds"];
+
+/// Bytes of a secret that forwarded events are signed with, at least, as Standard Webhooks asks.
+const MIN_SIGNING_KEY: usize = 24;
 
 /// How a sender signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +100,22 @@ pub struct Source {
     /// The configuration is trusted, name resolution is not: whoever sends must still refuse private and
     /// link-local addresses after it has resolved the host, and follow no redirect.
     pub forward_url: Option<Url>,
+    /// What forwarded events are signed with, in Standard Webhooks' form; without it they are signed with each of
+    /// the source's own HMAC secrets, so that a rotation carries over.
+    pub forward_secret: Option<Secret>,
     /// How far the signed time may lie from now, either way. GitHub and Shopify sign no time: no effect there.
     pub tolerance: Duration,
+}
+
+impl Source {
+    /// The HMAC keys that forwarded events are signed with.
+    pub(super) fn signing_keys(&self) -> impl Iterator<Item = &[u8]> {
+        let own = if self.forward_secret.is_some() { &[] } else { self.secrets.as_slice() };
+        self.forward_secret.iter().chain(own).filter_map(|secret| match &secret.0 {
+            Key::Hmac(key) => Some(key.as_slice()),
+            Key::Ed25519(_) => None,
+        })
+    }
 }
 
 /// Without the secrets, and without the URL, whose path or query may be one.
@@ -146,74 +166,6 @@ impl Sources {
     }
 }
 
-/// Why the configuration was refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub struct SourcesError {
-    /// The source at fault; none when the whole text is.
-    pub name: Option<String>,
-    /// The field at fault, such as `secrets[1]`.
-    pub field: Option<String>,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-impl SourcesError {
-    fn whole(problem: Problem) -> Self {
-        Self { name: None, field: None, problem }
-    }
-}
-
-impl fmt::Display for SourcesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("webhook sources")?;
-        if let Some(name) = &self.name {
-            write!(f, ", source `{name}`")?;
-        }
-        if let Some(field) = &self.field {
-            write!(f, ", field `{field}`")?;
-        }
-        write!(f, ": {}", self.problem)
-    }
-}
-
-/// What may be wrong with a field of the configuration. No variant can hold a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the message of each variant is its documentation")]
-pub enum Problem {
-    #[error("must be a JSON object")]
-    NotAnObject,
-    #[error("name number {position} must be a lower-case letter or digit, then up to 63 of a-z 0-9 - _")]
-    BadName { position: usize },
-    #[error("is given twice")]
-    Repeated,
-    #[error("is not a field; there are scheme, secrets, forwardUrl and toleranceSeconds")]
-    Unknown,
-    #[error("is missing")]
-    Missing,
-    #[error("must be standard, stripe, github, shopify or slack")]
-    NotAScheme,
-    #[error("must be a list of 1 to 8 strings")]
-    NotAList,
-    #[error("must be a string")]
-    NotText,
-    #[error("must not be empty")]
-    Empty,
-    #[error("must not begin or end with white space")]
-    WhiteSpace,
-    #[error("must be base64, after whsec_ or whpk_")]
-    NotBase64,
-    #[error("must be a usable ed25519 public key of 32 bytes after whpk_")]
-    NotAPublicKey,
-    #[error("must be an absolute URL with a host")]
-    NotAUrl,
-    #[error("must be https, or http to localhost")]
-    NotHttps,
-    #[error("must hold no user name or password")]
-    HasCredentials,
-    #[error("must be a whole number of seconds from 1 to 86400")]
-    OutOfRange,
-}
-
 /// The field and what is wrong with it; no field when the source as a whole is wrong.
 type Fault = (Option<String>, Problem);
 
@@ -241,20 +193,27 @@ fn read_source(name: &str, raw: &RawValue) -> Result<Source, Fault> {
         }
     }
     let scheme = read_scheme(fields.get("scheme").copied()).map_err(|problem| at("scheme", problem))?;
-    Ok(Source {
+    let field = |name: &str| fields.get(name).copied();
+    let source = Source {
         name: name.to_owned(),
         scheme,
-        secrets: read_secrets(fields.get("secrets").copied(), scheme)?,
-        forward_url: fields
-            .get("forwardUrl")
-            .map(|value| read_forward_url(value))
+        secrets: read_secrets(field("secrets"), scheme)?,
+        forward_url: field("forwardUrl")
+            .map(read_forward_url)
             .transpose()
             .map_err(|problem| at("forwardUrl", problem))?,
-        tolerance: fields
-            .get("toleranceSeconds")
-            .map_or(Ok(DEFAULT_TOLERANCE), |value| read_tolerance(value))
+        forward_secret: field("forwardSecret")
+            .map(read_forward_secret)
+            .transpose()
+            .map_err(|problem| at("forwardSecret", problem))?,
+        tolerance: field("toleranceSeconds")
+            .map_or(Ok(DEFAULT_TOLERANCE), read_tolerance)
             .map_err(|problem| at("toleranceSeconds", problem))?,
-    })
+    };
+    if source.forward_url.is_some() && source.signing_keys().next().is_none() {
+        return Err(at("forwardSecret", Problem::CannotSign));
+    }
+    Ok(source)
 }
 
 /// The name of an unknown field helps to find a typing error; a secret in the wrong place must not show.
@@ -314,6 +273,13 @@ fn read_forward_url(value: &Value) -> Result<Url, Problem> {
         return Err(Problem::HasCredentials);
     }
     Ok(url)
+}
+
+fn read_forward_secret(value: &Value) -> Result<Secret, Problem> {
+    match read_secret(value, Scheme::Standard)? {
+        Secret(Key::Hmac(key)) if key.len() >= MIN_SIGNING_KEY => Ok(Secret(Key::Hmac(key))),
+        _ => Err(Problem::NotASigningSecret),
+    }
 }
 
 fn read_tolerance(value: &Value) -> Result<Duration, Problem> {

@@ -1,0 +1,24 @@
+//! Webhook intake: verifies the sender, then stores, applies and promises to forward, in one statement.
+
+mod handler;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use handler::State;
+use shared::config::DatabaseConfig;
+use shared::database::Database;
+use shared::http::{App, ErrorFormat, serve};
+use shared::webhook::configured::ConfiguredSources;
+
+fn main() -> ExitCode {
+    serve(
+        |environment, trust| {
+            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let sources = ConfiguredSources::from_environment(environment)?;
+            let state = State { database: Arc::clone(&database), sources };
+            Ok(App { state: Arc::new(state), database: Some(database), errors: ErrorFormat::Json })
+        },
+        handler::handle,
+    )
+}
