@@ -1,14 +1,13 @@
 //! Keeping events: each once, with its effects and its job, in one statement.
 
 use serde_json::{Value, json};
-use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::effect::Effect;
 use super::event::Envelope;
 use super::source::{Scheme, Source};
 use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Json, Type};
 use crate::deadline::Deadline;
 
 /// Stores the events that are new, applies their effects where they are newer than what is known, and makes their jobs.
