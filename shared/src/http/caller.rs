@@ -55,7 +55,7 @@ fn sent_key(request: &Request) -> Option<&[u8]> {
         let (scheme, key) = authorization.as_bytes().split_at_checked(7).unwrap_or((b"", b""));
         return Some(if scheme.eq_ignore_ascii_case(b"bearer ") { key.trim_ascii() } else { b"" });
     }
-    headers.get("x-api-key").map(lambda_http::http::HeaderValue::as_bytes)
+    headers.get("x-api-key").map(|key| key.as_bytes().trim_ascii())
 }
 
 /// Set by API Gateway's JWT authoriser after it has checked the token; a client cannot send it.
@@ -95,9 +95,12 @@ mod tests {
     #[test]
     fn a_key_is_taken_from_either_header_and_only_hashed() {
         let hash = Caller::Key(Sha256::digest(b"tsk_1").into());
-        for (name, value) in
-            [("authorization", "Bearer tsk_1"), ("authorization", "bearer  tsk_1"), ("x-api-key", "tsk_1")]
-        {
+        for (name, value) in [
+            ("authorization", "Bearer tsk_1"),
+            ("authorization", "bearer  tsk_1"),
+            ("x-api-key", "tsk_1"),
+            ("x-api-key", " tsk_1 "),
+        ] {
             assert_eq!(caller(&with(name, value), Some("anonymous")), hash, "{name}: {value}");
         }
     }
