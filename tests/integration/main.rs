@@ -9,6 +9,7 @@ mod harness_postgres;
 mod harness_proxy;
 mod idempotency;
 mod images;
+mod input;
 mod invariants;
 mod keys;
 mod late;

@@ -245,9 +245,7 @@ fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {
             "search" => {
                 text(value).map(|text| filter.search = Some(text)).ok_or("must have at most 200 characters")
             }
-            "limit" => value
-                .parse()
-                .ok()
+            "limit" => digits(value)
                 .filter(|limit| (1..=200).contains(limit))
                 .map(|limit| filter.limit = limit)
                 .ok_or("must be a whole number from 1 to 200"),
@@ -261,6 +259,11 @@ fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {
         }
     }
     if errors.is_empty() { Ok(filter) } else { Err(PublicError::Invalid(errors)) }
+}
+
+/// Digits alone: no sign, no space.
+fn digits(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// SVG is text, and goes out as it is; PNG goes to API Gateway as base64.
