@@ -20,6 +20,7 @@ mod lambda;
 mod pgbouncer;
 mod port;
 mod postgres;
+mod pretence;
 mod proxy;
 mod scratch;
 
@@ -28,4 +29,5 @@ pub use guard::{Exit, Lines};
 pub use lambda::{Builder as LambdaBuilder, Invoked, Lambda, Request, Response};
 pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};
 pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASSWORD, Postgres, ROLE, Stop};
+pub use pretence::Pretence;
 pub use proxy::{Counts, Ending, Message, Proxy, Trap};

@@ -1,6 +1,10 @@
 //! Every integration test, as one binary: it links once and shares one PostgreSQL.
 
 mod codes;
+mod cold_database;
+mod containers;
+mod failover;
+mod frozen;
 mod functions;
 mod harness_cleaning;
 mod harness_lambda;
@@ -13,6 +17,7 @@ mod input;
 mod invariants;
 mod keys;
 mod late;
+mod midstatement;
 mod migrate;
 mod migrations;
 mod operator;

@@ -187,15 +187,15 @@ fn symptom(error: &tokio_postgres::Error) -> Symptom<'_> {
     let mut source = error.source();
     let mut in_tls = false;
     while let Some(cause) = source {
-        if cause.is::<io::Error>() {
+        // OpenSSL reports a peer that hung up during the handshake without an I/O error behind it.
+        if cause.is::<io::Error>() || cause.is::<native_tls::Error>() && cause.to_string() == "unexpected EOF"
+        {
             return Symptom::Io;
         }
         in_tls |= cause.is::<native_tls::Error>();
         source = cause.source();
     }
-    // OpenSSL reports a peer that hung up during the handshake without an I/O error behind it.
     match error.to_string() {
-        text if in_tls && text.contains("EOF") => Symptom::Io,
         text if text.contains("connecting to server") => Symptom::Io,
         _ if in_tls => Symptom::Tls,
         text if text.contains("TLS") => Symptom::Tls,

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 pub use request::{Request, Response};
 use runtime_api::{Invocation, Outcome, RuntimeApi};
 
+use crate::Pretence;
 use crate::guard::{Exit, Guarded, guarded_command};
 
 /// Lambda's limit for the init phase, and what a process is given after SIGTERM
@@ -200,6 +201,15 @@ impl Builder {
     #[must_use]
     pub fn concurrency(self, events: usize) -> Self {
         self.env("AWS_LAMBDA_MAX_CONCURRENCY", events.to_string())
+    }
+
+    /// Names and a time of the test's choosing.
+    #[must_use]
+    pub fn believing(mut self, pretence: &Pretence) -> Self {
+        let variables =
+            pretence.environment().map(|(name, value)| (name.into(), value.display().to_string()));
+        self.environment.extend(variables);
+        self
     }
 
     /// Another binary than the one next to the tests'.

@@ -34,6 +34,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// How a server is stopped, as `pg_ctl stop -m` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
+    /// New sessions are refused (57P03) until the last one has left by itself; then as [`Stop::Fast`].
+    Smart,
     /// Sessions are terminated (57P01), then the server writes all to disk.
     Fast,
     /// As a crash (57P02): recovery follows at the next start.
@@ -154,6 +156,7 @@ impl Postgres {
     pub async fn stop(&self, how: Stop) -> Result<Exit> {
         let server = self.0.server().take().context("PostgreSQL is not running")?;
         server.signal(match how {
+            Stop::Smart => Signal::TERM,
             Stop::Fast => Signal::INT,
             Stop::Immediate => Signal::QUIT,
         })?;

@@ -98,6 +98,11 @@ impl Proxy {
         Self::start_with(upstream, false).await
     }
 
+    /// As [`Proxy::start`], at an address of the test's choosing: the same port of 127.0.0.2, say.
+    pub async fn start_at(address: SocketAddr, upstream: SocketAddr) -> Result<Self> {
+        Self::listen(address, upstream, false).await
+    }
+
     /// As [`Proxy::start`], and keeps the messages that clients send without TLS: see [`Proxy::messages`].
     pub async fn recording(upstream: SocketAddr) -> Result<Self> {
         Self::start_with(upstream, true).await
@@ -109,7 +114,11 @@ impl Proxy {
     }
 
     async fn start_with(upstream: SocketAddr, recording: bool) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::listen((Ipv4Addr::LOCALHOST, 0).into(), upstream, recording).await
+    }
+
+    async fn listen(address: SocketAddr, upstream: SocketAddr, recording: bool) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let state = State {
             upstream,
             delay: Duration::ZERO,
