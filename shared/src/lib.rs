@@ -8,7 +8,9 @@ pub mod config;
 pub mod database;
 pub mod deadline;
 pub mod error;
+pub mod health;
 pub mod http;
+pub mod metrics;
 #[cfg(feature = "migrations")]
 pub mod migrations;
 pub mod qr;

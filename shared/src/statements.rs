@@ -1,7 +1,7 @@
 //! Every statement that the functions send, so that tests can hold each of them to the invariants.
 
 use crate::database::statement::Statement;
-use crate::{qr, webhook};
+use crate::{health, qr, webhook};
 
 /// All of them. A statement that is not here is not tested.
 pub const ALL: &[&Statement] = &[
@@ -16,4 +16,6 @@ pub const ALL: &[&Statement] = &[
     &qr::numbers::NUMBERS,
     &qr::scan::REDIRECT,
     &webhook::accept::ACCEPT,
+    &health::REPORT,
+    &health::REPLICA,
 ];

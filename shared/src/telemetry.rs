@@ -7,9 +7,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{ConfigError, Environment};
+use crate::metrics;
 
 /// Starts logging: `TESSERA_LOG` is `error`, `warn`, `info` (default) or `debug`; `TESSERA_LOG_FORMAT` is `json` (default)
 /// or `pretty`.
+///
+/// With `json`, each invocation's metrics are written as well, see [`crate::metrics`].
 ///
 /// Only Tessera's own lines are written: libraries log what they were given, which may be secret.
 pub fn start(environment: &Environment) -> Result<(), ConfigError> {
@@ -26,9 +29,12 @@ pub fn start(environment: &Environment) -> Result<(), ConfigError> {
         .with(Targets::new().with_targets(ours.into_iter().map(|target| (target, level))));
     let lines = tracing_subscriber::fmt::layer();
     let started = match environment.get("TESSERA_LOG_FORMAT") {
-        None | Some("json") => registry
-            .with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false))
-            .try_init(),
+        None | Some("json") => {
+            metrics::start(environment);
+            registry
+                .with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false))
+                .try_init()
+        }
         Some("pretty") => registry
             .with(lines.compact().without_time().with_ansi(std::io::stdout().is_terminal()))
             .try_init(),

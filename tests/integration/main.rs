@@ -11,6 +11,7 @@ mod harness_lambda;
 mod harness_pgbouncer;
 mod harness_postgres;
 mod harness_proxy;
+mod health;
 mod idempotency;
 mod images;
 mod input;

@@ -16,8 +16,12 @@ use super::{
 };
 
 /// Programs the tests run, and the Debian packages they come in.
-const PROGRAMS: [(&str, &str); 3] =
-    [("pgbouncer", "pgbouncer"), ("zbarimg", "zbar-tools"), ("rsvg-convert", "librsvg2-bin")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("pgbouncer", "pgbouncer"),
+    ("zbarimg", "zbar-tools"),
+    ("rsvg-convert", "librsvg2-bin"),
+    ("promtool", "prometheus"),
+];
 
 /// Where the test harness finds PostgreSQL when it is not in a usual place.
 const POSTGRES: &str = "TESSERA_PG_BIN";

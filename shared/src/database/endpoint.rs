@@ -182,6 +182,12 @@ impl Endpoints {
         Ok(Self { config, trust, current: Mutex::new(current) })
     }
 
+    /// Everything is read at first use.
+    pub(super) fn late(config: DatabaseConfig, trust: Arc<TrustStore>) -> Self {
+        let current = Current { endpoint: None, refusals: 0, not_before: Instant::now() };
+        Self { config, trust, current: Mutex::new(current) }
+    }
+
     /// The endpoint, from a secret that is read if need be. Where the database refuses what the secret holds, reads are
     /// apart as [`pause`] says; a request that cannot wait for the next fails at once, without a read or a login.
     pub(super) async fn current(&self, deadline: Deadline) -> Result<Arc<Endpoint>, Failure> {

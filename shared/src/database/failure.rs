@@ -95,6 +95,21 @@ impl Failure {
         }
     }
 
+    /// The driver's own error, if it is one. Its text is for the log alone.
+    #[must_use]
+    pub fn driver_error(&self) -> Option<&tokio_postgres::Error> {
+        match &self.cause {
+            Cause::Postgres(_, error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody answered in time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.cause, Cause::Timeout(_))
+    }
+
     /// The constraint that was violated, if that is what happened.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {

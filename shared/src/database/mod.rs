@@ -14,8 +14,8 @@ pub mod statement;
 pub mod tls;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
@@ -24,6 +24,7 @@ pub use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::deadline::Deadline;
+use crate::metrics::{self, Metric};
 use crate::retry::{Backoff, Class};
 use endpoint::Endpoints;
 pub use failure::{DatabaseError, Failure};
@@ -46,30 +47,15 @@ pub struct Database {
     /// The lock is held while connecting: ten requests that find no connection open one.
     line: Mutex<Option<Arc<Line>>>,
     asides: Arc<Semaphore>,
-    counters: Counters,
+    /// Whether it has been connected, so that another connection is a second one.
+    connected: AtomicBool,
     replica: Option<Replica>,
-}
-
-/// Counted since the container started.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Connections opened.
-    pub connects: AtomicU64,
-    /// Statements sent, each one network round trip.
-    pub round_trips: AtomicU64,
-    /// Statements sent again.
-    pub retries: AtomicU64,
-    /// 42P05 and 26000: named statements that slipped through a pooler.
-    pub named_statement_conflicts: AtomicU64,
 }
 
 impl Database {
     /// Opens nothing yet. A connection string that is given is checked, and its TLS connector built.
     pub fn new(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Result<Self, ConfigError> {
-        let endpoints = Endpoints::new(config, Arc::clone(trust))?;
-        let asides = Arc::new(Semaphore::new(ASIDES));
-        let counters = Counters::default();
-        Ok(Self { endpoints, line: Mutex::new(None), asides, counters, replica: None })
+        Ok(Self::of(Endpoints::new(config, Arc::clone(trust))?))
     }
 
     /// With a replica to [`read`](Self::read) from.
@@ -79,10 +65,16 @@ impl Database {
         self
     }
 
-    /// What was counted since the container started.
+    /// As [`new`](Self::new), but a connection string that is given is checked, and its TLS connector built, at first use:
+    /// for a function that can answer without a database.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn late(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Self {
+        Self::of(Endpoints::late(config, Arc::clone(trust)))
+    }
+
+    fn of(endpoints: Endpoints) -> Self {
+        let asides = Arc::new(Semaphore::new(ASIDES));
+        Self { endpoints, line: Mutex::new(None), asides, connected: AtomicBool::new(false), replica: None }
     }
 
     /// Runs `statement`, connecting and trying again as often as `deadline` allows.
@@ -104,7 +96,7 @@ impl Database {
             };
             match failure.class {
                 Class::NamedStatement => {
-                    self.counters.named_statement_conflicts.fetch_add(1, Ordering::Relaxed);
+                    metrics::count(Metric::PreparedStatementConflicts);
                     return Err(DatabaseError::rejected(statement, failure));
                 }
                 Class::Permanent => return Err(DatabaseError::rejected(statement, failure)),
@@ -126,7 +118,10 @@ impl Database {
                 error = %failure,
                 "database: trying again"
             );
-            self.counters.retries.fetch_add(1, Ordering::Relaxed);
+            metrics::count(Metric::Retries);
+            if failure.class == Class::Busy {
+                metrics::count(Metric::RetriesBusy);
+            }
             tokio::time::sleep(wait).await;
         }
     }
@@ -223,8 +218,11 @@ impl Database {
         trust: Trust,
         deadline: Deadline,
     ) -> Result<Vec<Row>, Stopped> {
-        self.counters.round_trips.fetch_add(1, Ordering::Relaxed);
-        line.run(statement, parameters, trust, &self.asides, deadline).await
+        metrics::count(Metric::RoundTrips);
+        let begun = Instant::now();
+        let result = line.run(statement, parameters, trust, &self.asides, deadline).await;
+        metrics::add_time(Metric::StatementTime, begun.elapsed());
+        result
     }
 
     /// The open connection, or a new one; and whether it had been used before.
@@ -245,10 +243,15 @@ impl Database {
 
     async fn open(&self, deadline: Deadline) -> Result<Line, Failure> {
         let endpoint = self.endpoints.current(deadline).await?;
+        let begun = Instant::now();
         let opened = Line::open(Arc::clone(&endpoint), deadline).await;
         match &opened {
             Ok(_) => {
-                self.counters.connects.fetch_add(1, Ordering::Relaxed);
+                metrics::add_time(Metric::ConnectTime, begun.elapsed());
+                metrics::count(Metric::ConnectionsOpened);
+                if self.connected.swap(true, Ordering::Relaxed) {
+                    metrics::count(Metric::Reconnects);
+                }
                 self.endpoints.accepted().await;
             }
             Err(failure) if failure.class == Class::Credentials => self.endpoints.refused(&endpoint).await,

@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::database::tls::TrustStore;
 use crate::deadline::Deadline;
 use crate::error::PublicError;
+use crate::metrics::{self, Metric};
 use crate::telemetry;
 
 /// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
@@ -115,10 +116,10 @@ where
     let context =
         Context { request_id: lambda.request_id.clone(), deadline: Deadline::of_invocation(lambda.deadline) };
     let span = tracing::info_span!("request", request_id = %context.request_id);
-    async move {
+    let request_id = context.request_id.clone();
+    let answered = async {
         let (method, headers) = (request.method().clone(), request.headers().clone());
         let path = request.uri().path().to_owned();
-        let request_id = context.request_id.clone();
         // The handler may panic while it is called, not only while it is awaited.
         let caught =
             AssertUnwindSafe(async move { handler(state, context, request).await }).catch_unwind().await;
@@ -133,6 +134,9 @@ where
         if method == Method::HEAD {
             *response.body_mut() = Body::Empty;
         }
+        if response.status().is_server_error() {
+            metrics::count(Metric::ServerErrors);
+        }
         tracing::info!(
             %method,
             path,
@@ -141,7 +145,6 @@ where
             "answered"
         );
         response
-    }
-    .instrument(span)
-    .await
+    };
+    metrics::measured(&request_id, answered.instrument(span)).await
 }

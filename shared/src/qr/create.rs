@@ -11,6 +11,7 @@ use crate::database::{ConsistencyToken, Database, DatabaseError, Json, Type};
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IdempotencyKey};
+use crate::metrics::{self, Metric};
 use crate::retry::Class;
 
 /// Checks the caller and the Idempotency-Key, finds a free id, and makes the code.
@@ -105,6 +106,9 @@ pub async fn create(
             }
             verdict => return Err(refusal(verdict)),
         };
+        if !replayed {
+            metrics::count(Metric::Creates);
+        }
         let Json::<StoredCode>(code) = row.get("code");
         let token = ConsistencyToken { code: code.id, edit: row.get("edit") };
         return Ok(Created { code, replayed, token });

@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::id::ShortId;
-use super::visit::Visit;
+use super::visit::{Kind, Visit};
 use crate::database::statement::{Repeat, Statement};
 use crate::database::{Database, Type};
 use crate::deadline::Deadline;
 use crate::error::{GoneReason, PublicError};
+use crate::metrics::{self, Metric};
 
 /// Resolves a code and records its scan.
 pub const REDIRECT: Statement = Statement {
@@ -54,11 +55,16 @@ pub async fn follow(
         .await?;
     let row = rows.first().ok_or(PublicError::NotFound)?;
     match row.get("state") {
-        "live" => Ok(Redirect {
-            target_url: row.get("target_url"),
-            status: u16::try_from(row.get::<_, i16>("redirect_status")).unwrap_or(302),
-            forward_query: row.get("forward_query"),
-        }),
+        "live" => {
+            if visit.kind == Kind::Person {
+                metrics::count(Metric::Scans);
+            }
+            Ok(Redirect {
+                target_url: row.get("target_url"),
+                status: u16::try_from(row.get::<_, i16>("redirect_status")).unwrap_or(302),
+                forward_query: row.get("forward_query"),
+            })
+        }
         "early" => {
             let seconds: i64 = row.get("seconds_until_valid");
             Err(PublicError::NotYet { seconds: u64::try_from(seconds).unwrap_or(1) })

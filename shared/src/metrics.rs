@@ -1,0 +1,268 @@
+//! What each invocation did, for CloudWatch: one line in the embedded metric format
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+//!
+//! Namespace [`NAMESPACE`], dimensions `Function` (`AWS_LAMBDA_FUNCTION_NAME`) and `Stage` (`TESSERA_STAGE`, `dev`
+//! without). Only metrics that are not zero are written, so that a warm redirect's line has about 400 bytes and the
+//! longest possible one less than [`LONGEST_LINE`].
+
+use std::cell::Cell;
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Environment;
+
+/// Where CloudWatch keeps them.
+pub const NAMESPACE: &str = "Tessera";
+
+/// No line is longer, in bytes.
+pub const LONGEST_LINE: usize = 3072;
+
+/// Declares the metrics: name and unit.
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $name:ident: $unit:ident,)*) => {
+        /// What is measured. The name in CloudWatch is the variant's.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Metric {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Metric {
+            /// All of them.
+            pub const ALL: &[Metric] = &[$(Metric::$name,)*];
+
+            /// Its name in CloudWatch.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Metric::$name => stringify!($name),)*
+                }
+            }
+
+            /// Its unit in CloudWatch's words.
+            #[must_use]
+            pub fn unit(self) -> &'static str {
+                match self {
+                    $(Metric::$name => stringify!($unit),)*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Connections to the database opened.
+    ConnectionsOpened: Count,
+    /// Time to open them: name resolution, TCP, TLS, authentication.
+    ConnectTime: Milliseconds,
+    /// Connections opened in place of one that was lost or had been idle for too long.
+    Reconnects: Count,
+    /// Statements sent again after a failure.
+    Retries: Count,
+    /// Of these, because the server or pooler was starting, full or waking up.
+    RetriesBusy: Count,
+    /// Statements sent: each is one network round trip.
+    RoundTrips: Count,
+    /// Time from sending a statement to its answer.
+    StatementTime: Milliseconds,
+    /// 42P05 and 26000: named statements that slipped through a pooler. Always zero, or something is wrong.
+    PreparedStatementConflicts: Count,
+    /// Requests that ended in 5xx.
+    ServerErrors: Count,
+    /// Codes made.
+    Creates: Count,
+    /// Codes followed by a person.
+    Scans: Count,
+    /// Webhook events stored.
+    Events: Count,
+    /// Webhook events that were there already.
+    DuplicateEvents: Count,
+    /// Webhook events stored whose effect made no sense.
+    FailedEvents: Count,
+    /// Webhook requests whose signature was refused.
+    RejectedSignatures: Count,
+    /// Jobs delivered.
+    JobsDone: Count,
+    /// Attempts that failed and will be made again.
+    JobsFailed: Count,
+    /// Jobs given up.
+    JobsDead: Count,
+    /// Jobs that are due and not under way, when last looked at.
+    QueueDepth: Count,
+    /// Open alerts, when last looked at.
+    OpenAlerts: Count,
+    /// Share of the tightest limit of connections in use, when last looked at.
+    ConnectionsUsedPercent: Percent,
+    /// Delay of the slowest replica, when last looked at.
+    ReplicaLag: Seconds,
+}
+
+/// Counts of one invocation.
+struct Meter([Cell<f64>; Metric::ALL.len()]);
+
+tokio::task_local! {
+    static METER: Meter;
+}
+
+/// Adds to the invocation that this runs in. Outside of one it is not counted.
+pub fn add(metric: Metric, value: f64) {
+    let _ = METER.try_with(|meter| {
+        let cell = &meter.0[metric as usize];
+        cell.set(cell.get() + value);
+    });
+}
+
+/// One more.
+pub fn count(metric: Metric) {
+    add(metric, 1.0);
+}
+
+/// So many milliseconds more.
+pub fn add_time(metric: Metric, time: std::time::Duration) {
+    add(metric, time.as_secs_f64() * 1000.0);
+}
+
+/// Whose metrics they are.
+struct Dimensions {
+    function: String,
+    stage: String,
+}
+
+static DIMENSIONS: OnceLock<Dimensions> = OnceLock::new();
+
+/// From now on every invocation writes its line to the standard output.
+pub(crate) fn start(environment: &Environment) {
+    let get = |name, default: &str| environment.get(name).unwrap_or(default).chars().take(128).collect();
+    let dimensions =
+        Dimensions { function: get("AWS_LAMBDA_FUNCTION_NAME", "local"), stage: get("TESSERA_STAGE", "dev") };
+    // Already started: a second function in the same process, which is a test.
+    let _ = DIMENSIONS.set(dimensions);
+}
+
+/// Runs an invocation, and writes what it did.
+pub async fn measured<F: Future>(request_id: &str, invocation: F) -> F::Output {
+    let meter = Meter([const { Cell::new(0.0) }; Metric::ALL.len()]);
+    METER
+        .scope(meter, async {
+            let output = invocation.await;
+            if let Some(dimensions) = DIMENSIONS.get()
+                && let Some(line) =
+                    METER.with(|meter| line(meter, dimensions, request_id, crate::health::local_epoch_ms()))
+            {
+                // One write, so that lines of concurrent requests do not mix. A log that cannot be written is no reason
+                // to fail a request.
+                let _ = std::io::stdout().write_all(line.as_bytes());
+            }
+            output
+        })
+        .await
+}
+
+/// The line; `None` when there is nothing to tell.
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 have 41 bits")]
+fn line(meter: &Meter, dimensions: &Dimensions, request_id: &str, epoch_ms: f64) -> Option<String> {
+    let told: Vec<_> = Metric::ALL
+        .iter()
+        .map(|metric| (metric, meter.0[*metric as usize].get()))
+        .filter(|(_, value)| *value != 0.0)
+        .collect();
+    if told.is_empty() {
+        return None;
+    }
+    let definitions: Vec<_> =
+        told.iter().map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
+    let mut members = Map::new();
+    members.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": epoch_ms as i64,
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["Function", "Stage"]],
+                "Metrics": definitions,
+            }],
+        }),
+    );
+    members.insert("Function".to_owned(), dimensions.function.clone().into());
+    members.insert("Stage".to_owned(), dimensions.stage.clone().into());
+    members.insert("request_id".to_owned(), request_id.into());
+    for (metric, value) in told {
+        // To a microsecond; whole numbers stay whole.
+        let value = (value * 1000.0).round() / 1000.0;
+        let value = if value.fract() == 0.0 { json!(value as i64) } else { json!(value) };
+        members.insert(metric.name().to_owned(), value);
+    }
+    Some(format!("{}\n", Value::Object(members)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dimensions() -> Dimensions {
+        Dimensions { function: "f".repeat(64), stage: "production".to_owned() }
+    }
+
+    fn meter(value: impl Fn(Metric) -> f64) -> Meter {
+        let meter = Meter([const { Cell::new(0.0) }; Metric::ALL.len()]);
+        for metric in Metric::ALL {
+            meter.0[*metric as usize].set(value(*metric));
+        }
+        meter
+    }
+
+    const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+
+    #[test]
+    fn a_line_tells_what_is_not_zero_and_nothing_else() {
+        let meter = meter(|metric| match metric {
+            Metric::RoundTrips | Metric::Scans => 1.0,
+            Metric::StatementTime => 1.234_567,
+            _ => 0.0,
+        });
+        let line = line(&meter, &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
+        assert!(line.len() < 450, "{} bytes: {line}", line.len());
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "Tessera");
+        assert_eq!(directive["Dimensions"], json!([["Function", "Stage"]]));
+        assert_eq!(
+            directive["Metrics"],
+            json!([
+                {"Name": "RoundTrips", "Unit": "Count"},
+                {"Name": "StatementTime", "Unit": "Milliseconds"},
+                {"Name": "Scans", "Unit": "Count"},
+            ])
+        );
+        assert_eq!((&line["Scans"], &line["StatementTime"]), (&json!(1), &json!(1.235)));
+        assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_000_i64);
+        assert!(line.get("Creates").is_none());
+    }
+
+    #[test]
+    fn an_invocation_that_did_nothing_writes_nothing() {
+        assert_eq!(line(&meter(|_| 0.0), &dimensions(), REQUEST_ID, 0.0), None);
+    }
+
+    #[test]
+    fn the_longest_line_is_bounded() {
+        let line = line(&meter(|_| 123_456_789.123), &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
+        assert!(line.len() < LONGEST_LINE, "{} bytes", line.len());
+    }
+
+    #[tokio::test]
+    async fn concurrent_invocations_count_apart() {
+        let counted = |times: u32| {
+            METER.scope(meter(|_| 0.0), async move {
+                for _ in 0..times {
+                    count(Metric::Scans);
+                    tokio::task::yield_now().await;
+                }
+                METER.with(|meter| meter.0[Metric::Scans as usize].get())
+            })
+        };
+        assert_eq!(tokio::join!(counted(3), counted(5)), (3.0, 5.0));
+        count(Metric::Scans);
+    }
+}
