@@ -16,15 +16,11 @@ async fn health(url: impl Into<String>) -> Result<Lambda> {
 }
 
 async fn make_key(database: &Database, key: &str, scope: &str) -> Result<()> {
-    let hash = hex(&Sha256::digest(key));
+    let hash = hex::encode(&Sha256::digest(key));
     let sql = format!(
         "INSERT INTO api_keys (hash, prefix, owner, scopes) VALUES ('\\x{hash}', '{scope}', 'o', ARRAY['{scope}'])"
     );
     Ok(database.client().await?.batch_execute(&sql).await?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The detailed report's line about `name`.
