@@ -2,6 +2,7 @@
 
 mod body;
 mod caller;
+mod event;
 mod headers;
 mod problem;
 mod serve;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use lambda_http::http::{HeaderValue, Method};
-use lambda_http::{Body, Request, RequestExt as _, Response, service_fn};
+use lambda_http::{Adapter, Body, Request, RequestExt as _, Response, service_fn};
+use lambda_runtime::tower::ServiceExt as _;
 use tracing::Instrument as _;
 
-use super::Answer;
 use super::problem::{ErrorFormat, render};
+use super::{Answer, event};
 use crate::config::{ConfigError, Environment};
 use crate::database::Database;
 use crate::database::tls::TrustStore;
@@ -94,11 +95,11 @@ where
         }
         lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
     }
-    lambda_http::run_concurrent(service_fn(move |request: Request| {
+    let service = service_fn(move |request: Request| {
         let (state, handler) = (Arc::clone(&state), handler.clone());
         async move { Ok::<_, lambda_http::Error>(answer(state, handler, errors, request).await) }
-    }))
-    .await
+    });
+    lambda_runtime::run_concurrent(Adapter::from(service).map_request(event::mend)).await
 }
 
 async fn answer<State, Handler, Future_>(
