@@ -22,6 +22,7 @@ mod midstatement;
 mod migrate;
 mod migrations;
 mod operator;
+mod random_input;
 mod redirects;
 mod replica;
 mod round_trips;
