@@ -14,7 +14,7 @@ mod system_roots;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use native_tls::{Protocol, TlsConnector, TlsConnectorBuilder};
+use native_tls::{Certificate, Protocol, TlsConnector, TlsConnectorBuilder};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
 use tokio_postgres::config::SslNegotiation;
 
@@ -91,19 +91,39 @@ impl TrustStore {
         url: &DatabaseUrl,
         database_ca: Option<&str>,
     ) -> Result<(), TlsError> {
-        let certificates = match (authorities::given(url, database_ca)?, &self.roots) {
-            (Some(certificates), _) => certificates,
-            (None, SystemRoots::Builtin | SystemRoots::Hashed(_)) => return Ok(()),
-            (None, SystemRoots::Split(split)) => return split.fill().map_err(TlsError::SystemRoots),
-            (None, SystemRoots::Whole(bundle)) => authorities::all(
-                &fs::read_to_string(bundle).map_err(|error| TlsError::SystemRoots(error.kind()))?,
-            ),
-            (None, SystemRoots::Missing) => return Err(TlsError::NoSystemRoots),
-        };
-        builder.disable_built_in_roots(true);
-        for certificate in certificates {
-            builder.add_root_certificate(certificate);
+        match authorities::given(url, database_ca)? {
+            Some(certificates) => trust_only(builder, certificates),
+            None => self.trust_system(builder)?,
         }
         Ok(())
+    }
+
+    /// A connector for anything but the database, which trusts the system's authorities.
+    pub fn web_connector(&self) -> Result<TlsConnector, TlsError> {
+        let mut builder = TlsConnector::builder();
+        builder.min_protocol_version(Some(Protocol::Tlsv12));
+        self.trust_system(&mut builder)?;
+        Ok(builder.build()?)
+    }
+
+    fn trust_system(&self, builder: &mut TlsConnectorBuilder) -> Result<(), TlsError> {
+        match &self.roots {
+            SystemRoots::Builtin | SystemRoots::Hashed(_) => Ok(()),
+            SystemRoots::Split(split) => split.fill().map_err(TlsError::SystemRoots),
+            SystemRoots::Whole(bundle) => {
+                let bundle =
+                    fs::read_to_string(bundle).map_err(|error| TlsError::SystemRoots(error.kind()))?;
+                trust_only(builder, authorities::all(&bundle));
+                Ok(())
+            }
+            SystemRoots::Missing => Err(TlsError::NoSystemRoots),
+        }
+    }
+}
+
+fn trust_only(builder: &mut TlsConnectorBuilder, certificates: Vec<Certificate>) {
+    builder.disable_built_in_roots(true);
+    for certificate in certificates {
+        builder.add_root_certificate(certificate);
     }
 }
