@@ -192,7 +192,7 @@ async fn what_is_not_verified_leaves_nothing() -> Result<()> {
         ("not JSON", standard(&lambda, "e", b"{\"id\":"), 400),
         ("empty", standard(&lambda, "e", b""), 400),
         ("not UTF-8", standard(&lambda, "e", b"{\"id\":\"\xff\"}"), 400),
-        ("6 MB", standard(&lambda, "e", &[b' '; 6 * 1024 * 1024]), 413),
+        ("6 MB", standard(&lambda, "e", &vec![b' '; 6 * 1024 * 1024]), 413),
     ] {
         let answer = request.send().await?;
         assert_eq!(answer.status, status, "{what}: {}", answer.text());
