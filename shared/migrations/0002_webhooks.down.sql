@@ -1,1 +1,1 @@
-DROP TABLE alerts, jobs, transactions, accounts, events;
+DROP TABLE upkeep, alerts, jobs, transactions, accounts, events;

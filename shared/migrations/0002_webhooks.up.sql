@@ -94,3 +94,10 @@ CREATE TABLE alerts (
     resolved_by text CHECK (resolved_by IN ('operator', 'success'))
 );
 CREATE UNIQUE INDEX alerts_open ON alerts (code, source) WHERE resolved_at IS NULL;
+
+-- When retention last ran: one worker does it, once an hour.
+CREATE TABLE upkeep (
+    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+    cleaned_at timestamptz NOT NULL
+);
+INSERT INTO upkeep (cleaned_at) VALUES (now());

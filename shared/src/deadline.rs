@@ -30,6 +30,15 @@ impl Deadline {
         Self { work_ends: Instant::now() + work, reserve }
     }
 
+    /// As [`of_invocation`](Self::of_invocation), for an invocation that nobody waits for: all of its time is there to
+    /// be used, up to Lambda's 15 minutes.
+    #[must_use]
+    pub fn of_scheduled_invocation(epoch_ms: u64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = Duration::from_millis(epoch_ms).checked_sub(now).unwrap_or(Self::LONGEST);
+        Self::after(left.saturating_sub(Self::RESERVE.min(left / 4)))
+    }
+
     /// This long from now.
     #[must_use]
     pub fn after(left: Duration) -> Self {

@@ -10,11 +10,13 @@ pub mod deadline;
 pub mod error;
 pub mod health;
 pub mod http;
+pub mod jobs;
 pub mod metrics;
 #[cfg(feature = "migrations")]
 pub mod migrations;
 pub mod qr;
 pub mod retry;
+pub mod scheduled;
 pub mod secrets;
 pub mod statements;
 pub mod telemetry;

@@ -1,7 +1,7 @@
 //! Every statement that the functions send, so that tests can hold each of them to the invariants.
 
 use crate::database::statement::Statement;
-use crate::{health, qr, webhook};
+use crate::{health, jobs, qr, webhook};
 
 /// All of them. A statement that is not here is not tested.
 pub const ALL: &[&Statement] = &[
@@ -18,4 +18,7 @@ pub const ALL: &[&Statement] = &[
     &webhook::accept::ACCEPT,
     &health::REPORT,
     &health::REPLICA,
+    &jobs::claim::CLAIM,
+    &jobs::finish::FINISH,
+    &jobs::retention::CLEAN,
 ];

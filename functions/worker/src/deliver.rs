@@ -1,0 +1,127 @@
+//! One delivery: a POST of the stored event, signed as Standard Webhooks.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use reqwest::{Client, Response, redirect};
+use shared::database::tls::{TlsError, TrustStore};
+use shared::jobs::claim::Job;
+use shared::jobs::finish::{Ending, Outcome};
+use shared::jobs::redact;
+use shared::webhook::sign::signatures;
+use shared::webhook::source::{Source, Sources};
+
+use crate::address::{Forbidden, Guard};
+use crate::retry_after::retry_after;
+use crate::settings::Settings;
+
+/// Bytes of an answer that are read, at most.
+const MAX_ANSWER: usize = 1024;
+
+/// Delivers. Made for each run: a connection kept over a freeze would be dead.
+pub(crate) struct Courier {
+    client: Client,
+    guard: Guard,
+    timeout: Duration,
+}
+
+/// The HTTP client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoCourier {
+    #[error("the system's certificate authorities: {0}")]
+    Trust(#[from] TlsError),
+    #[error("the HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Courier {
+    pub(crate) fn new(settings: &Settings, trust: &TrustStore) -> Result<Self, NoCourier> {
+        let guard = Guard { allow_loopback: settings.allow_loopback };
+        let client = Client::builder()
+            .tls_backend_preconfigured(trust.web_connector()?)
+            .dns_resolver(guard)
+            // A proxy would resolve the host itself, unguarded.
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .timeout(settings.timeout)
+            .user_agent(concat!("Tessera/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, guard, timeout: settings.timeout })
+    }
+
+    /// Delivers `job`, within the configured time.
+    pub(crate) async fn deliver(&self, job: &Job, sources: &Sources) -> Ending {
+        let endpoint =
+            sources.get(&job.source).and_then(|source| Some((source, source.forward_url.as_ref()?)));
+        let Some((source, url)) = endpoint else { return Ending::without_answer(Outcome::NoEndpoint) };
+        let Some(raw) = &job.raw else { return Ending::without_answer(Outcome::NoPayload) };
+        if self.guard.forbids(url) {
+            return Ending::without_answer(Outcome::ForbiddenAddress);
+        }
+        let Some(headers) = headers(source, job, raw) else {
+            return Ending::without_answer(Outcome::NoPayload);
+        };
+        match self.client.post(url.clone()).headers(headers).body(raw.clone()).send().await {
+            Ok(answer) => self.read(answer, raw).await,
+            Err(error) => Ending::without_answer(outcome_of(&error)),
+        }
+    }
+
+    async fn read(&self, answer: Response, payload: &[u8]) -> Ending {
+        let status = answer.status();
+        let retry_after = retry_after(answer.headers(), Timestamp::now());
+        // The status has decided. A body that comes slowly, or never ends, changes nothing.
+        let body = tokio::time::timeout(self.timeout / 10, beginning(answer)).await.unwrap_or_default();
+        let answer_head = if status.is_success() { None } else { redact::head(&body, payload) };
+        let outcome = match status {
+            StatusCode::GONE => Outcome::Gone,
+            status if status.is_success() => Outcome::Delivered,
+            _ => Outcome::Refused,
+        };
+        Ending { outcome, status: Some(status.as_u16()), answer_head, retry_after }
+    }
+}
+
+/// The id stays the same over all attempts; time and signature are those of this one. None for an id that no header can
+/// hold, which no scheme lets through.
+fn headers(source: &Source, job: &Job, raw: &[u8]) -> Option<HeaderMap> {
+    let id = job.message_id();
+    let now = Timestamp::now();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("webhook-timestamp", HeaderValue::from(now.as_second()));
+    headers.insert("webhook-signature", HeaderValue::try_from(signatures(source, &id, now, raw)).ok()?);
+    headers.insert("webhook-id", HeaderValue::try_from(id).ok()?);
+    headers.insert("tessera-source", HeaderValue::try_from(&job.source).ok()?);
+    headers.insert("tessera-attempt", HeaderValue::from(job.attempt));
+    // GitHub and Shopify say it in a header alone, so that the body does not tell.
+    if let Some(Ok(value)) = job.event_type.as_deref().map(HeaderValue::try_from) {
+        headers.insert(HeaderName::from_static("tessera-event-type"), value);
+    }
+    Some(headers)
+}
+
+async fn beginning(mut answer: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ANSWER
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - body.len())]);
+    }
+    body
+}
+
+fn outcome_of(error: &reqwest::Error) -> Outcome {
+    if error.is_timeout() {
+        return Outcome::Timeout;
+    }
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<Forbidden>() {
+            return Outcome::ForbiddenAddress;
+        }
+        cause = error.source();
+    }
+    Outcome::Unreachable
+}

@@ -1,0 +1,33 @@
+//! Delivers jobs until nothing is due or time is up. A schedule starts it, by default once a minute.
+
+mod address;
+mod deliver;
+mod retry_after;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use run::State;
+use settings::Settings;
+use shared::config::DatabaseConfig;
+use shared::database::Database;
+use shared::scheduled::{Scheduled, run_on_schedule};
+use shared::webhook::configured::ConfiguredSources;
+
+fn main() -> ExitCode {
+    run_on_schedule(
+        |environment, trust| {
+            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let state = State {
+                database: Arc::clone(&database),
+                sources: ConfiguredSources::from_environment(environment)?,
+                settings: Settings::from_environment(environment)?,
+                trust: Arc::clone(trust),
+            };
+            Ok(Scheduled { state: Arc::new(state), database })
+        },
+        run::run,
+    )
+}

@@ -1,0 +1,198 @@
+//! Ending attempts: done, to be tried again, or given up.
+
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
+use super::claim::Job;
+use super::schedule;
+use crate::database::statement::{Repeat, Statement};
+use crate::database::{Database, DatabaseError};
+use crate::deadline::Deadline;
+
+/// Ends attempts, each only if it is still its job's latest.
+pub const FINISH: Statement = Statement {
+    name: "jobs.finish",
+    sql: include_str!("sql/finish.sql"),
+    parameters: &[
+        Type::INT8_ARRAY,
+        Type::INT4_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT2_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::FLOAT8_ARRAY,
+    ],
+    repeat: Repeat::CallersKey("jobs.attempt, jobs.claim"),
+};
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx.
+    Delivered,
+    /// 410: the endpoint wants no more of this.
+    Gone,
+    /// Any other status, a redirect included: redirects are not followed.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// No connection, or it broke.
+    Unreachable,
+    /// The host's address is private, or another that is not to be sent to.
+    ForbiddenAddress,
+    /// The source is no longer configured, or no longer forwarded.
+    NoEndpoint,
+    /// Retention took the payload.
+    NoPayload,
+}
+
+impl Outcome {
+    /// As the database has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Gone => "gone",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::ForbiddenAddress => "forbidden_address",
+            Self::NoEndpoint => "no_endpoint",
+            Self::NoPayload => "no_payload",
+        }
+    }
+}
+
+/// What is to be said of an attempt.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The answer's status, if there was an answer.
+    pub status: Option<u16>,
+    /// The redacted beginning of a refusal's body: see [`redact`](super::redact).
+    pub answer_head: Option<String>,
+    /// How long the endpoint asks to be left alone (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}
+
+impl Ending {
+    /// Without an answer.
+    #[must_use]
+    pub fn without_answer(outcome: Outcome) -> Self {
+        Self { outcome, status: None, answer_head: None, retry_after: None }
+    }
+}
+
+/// What becomes of a job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fate {
+    /// Delivered.
+    Done,
+    /// Due again after this time.
+    Waiting(Duration),
+    /// Given up, until it is redriven.
+    Dead,
+}
+
+impl Fate {
+    /// Of a job whose attempt ended so.
+    #[must_use]
+    pub fn of(job: &Job, ending: &Ending) -> Self {
+        match ending.outcome {
+            Outcome::Delivered => Self::Done,
+            Outcome::Gone | Outcome::NoPayload => Self::Dead,
+            _ => {
+                let attempts_left = job.last_attempt.saturating_sub(job.attempt);
+                schedule::wait(attempts_left, ending.retry_after).map_or(Self::Dead, Self::Waiting)
+            }
+        }
+    }
+
+    fn state(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Waiting(_) => "waiting",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Ends the attempts of one run; returns how many of the words counted. The others came too late: their leases had
+/// ended and somebody else has taken the jobs.
+pub async fn finish(
+    database: &Database,
+    endings: &[(Job, Ending, Fate)],
+    deadline: Deadline,
+) -> Result<i64, DatabaseError> {
+    let column = |outcome: fn(&(Job, Ending, Fate)) -> &'static str| -> Vec<&'static str> {
+        endings.iter().map(outcome).collect()
+    };
+    let ids: Vec<i64> = endings.iter().map(|(job, ..)| job.id).collect();
+    let attempts: Vec<i32> = endings.iter().map(|(job, ..)| job.attempt).collect();
+    let statuses: Vec<Option<i16>> = endings
+        .iter()
+        .map(|(_, ending, _)| ending.status.and_then(|status| i16::try_from(status).ok()))
+        .collect();
+    let heads: Vec<Option<&str>> =
+        endings.iter().map(|(_, ending, _)| ending.answer_head.as_deref()).collect();
+    let waits: Vec<f64> = endings
+        .iter()
+        .map(|(.., fate)| if let Fate::Waiting(wait) = fate { wait.as_secs_f64() } else { 0.0 })
+        .collect();
+    let row = database
+        .query_one(
+            &FINISH,
+            &[
+                &ids,
+                &attempts,
+                &column(|(.., fate)| fate.state()),
+                &column(|(_, ending, _)| ending.outcome.as_str()),
+                &statuses,
+                &heads,
+                &waits,
+            ],
+            deadline,
+        )
+        .await?;
+    Ok(row.get("ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(attempt: i32) -> Job {
+        Job {
+            id: 1,
+            source: "s".to_owned(),
+            attempt,
+            last_attempt: 5,
+            event_id: "e".to_owned(),
+            topic: String::new(),
+            event_type: None,
+            raw: None,
+        }
+    }
+
+    #[test]
+    fn an_attempt_ends_a_job_or_leaves_it_for_later() {
+        let fate = |attempt, outcome| Fate::of(&job(attempt), &Ending::without_answer(outcome));
+        assert_eq!(fate(1, Outcome::Delivered), Fate::Done);
+        assert_eq!(fate(1, Outcome::Gone), Fate::Dead);
+        assert_eq!(fate(1, Outcome::NoPayload), Fate::Dead);
+        for outcome in [Outcome::Refused, Outcome::Timeout, Outcome::Unreachable, Outcome::NoEndpoint] {
+            assert!(matches!(fate(4, outcome), Fate::Waiting(_)), "{outcome:?}");
+            assert_eq!(fate(5, outcome), Fate::Dead, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn shopifys_webhooks_of_one_event_have_ids_of_their_own() {
+        let mut job = job(1);
+        assert_eq!(job.message_id(), "e");
+        job.topic = "orders/paid".to_owned();
+        assert_eq!(job.message_id(), "e:orders/paid");
+    }
+}

@@ -1,0 +1,99 @@
+//! The life of a function that a schedule starts: no request, no caller, a report for the log.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use tracing::Instrument as _;
+
+use crate::config::{ConfigError, Environment};
+use crate::database::tls::TrustStore;
+use crate::database::{Database, DatabaseError};
+use crate::deadline::Deadline;
+use crate::http::Context;
+use crate::telemetry;
+
+/// What a scheduled function is made of.
+pub struct Scheduled<State> {
+    /// What runs share. Built once, in the init phase.
+    pub state: Arc<State>,
+    /// The function's database.
+    pub database: Arc<Database>,
+}
+
+/// `main` of a scheduled function. `start` runs in the init phase, before any thread. What `work` gives is the answer to
+/// the invocation; its failure is logged and makes the invocation one that Lambda counts as failed.
+///
+/// A wrong configuration ends the process with one line that names the variable.
+pub fn run_on_schedule<State, Work, Future_, Report>(
+    start: fn(&Environment, &Arc<TrustStore>) -> Result<Scheduled<State>, ConfigError>,
+    work: Work,
+) -> ExitCode
+where
+    State: Send + Sync + 'static,
+    Work: Fn(Arc<State>, Context) -> Future_ + Clone + Send + Sync + 'static,
+    Future_: Future<Output = Result<Report, DatabaseError>> + Send + 'static,
+    Report: Serialize + Send + 'static,
+{
+    let trust = Arc::new(TrustStore::prepare());
+    let environment = Environment::of_process();
+    let started = telemetry::start(&environment).and_then(|()| start(&environment, &trust));
+    let Scheduled { state, database } = match started {
+        Ok(started) => started,
+        Err(error) => {
+            tracing::error!(%error, "configuration");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a thread what it needs to wait for I/O");
+    let ended = runtime.block_on(async move {
+        lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
+            once(Arc::clone(&state), work.clone(), event.context)
+        }))
+        .await
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn once<State, Work, Future_, Report>(
+    state: Arc<State>,
+    work: Work,
+    lambda: lambda_runtime::Context,
+) -> Result<Report, &'static str>
+where
+    Work: Fn(Arc<State>, Context) -> Future_,
+    Future_: Future<Output = Result<Report, DatabaseError>>,
+{
+    let deadline = Deadline::of_scheduled_invocation(lambda.deadline);
+    let span = tracing::info_span!("run", request_id = %lambda.request_id);
+    let context = Context { request_id: lambda.request_id, deadline };
+    async move {
+        let caught = AssertUnwindSafe(async move { work(state, context).await }).catch_unwind().await;
+        match caught {
+            Ok(Ok(report)) => Ok(report),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "database: given up");
+                Err("the database did not do what was asked")
+            }
+            Err(_) => {
+                tracing::error!("panic");
+                Err("panic")
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
