@@ -5,6 +5,8 @@
 
 pub mod connect;
 pub mod dev;
+pub mod doctor;
 pub mod keys;
 pub mod migrate;
 pub mod table;
+pub mod verdicts;

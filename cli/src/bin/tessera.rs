@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tessera_cli::{keys, migrate};
+use tessera_cli::{doctor, keys, migrate};
 
 /// Looks after a Tessera installation.
 ///
@@ -26,16 +26,21 @@ enum Command {
     /// Make, list and revoke callers' keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Say what is wrong with the database and the way to it, why it matters and what to do
+    ///
+    /// Exit codes: 0 fine, 1 warnings, 2 failures.
+    Doctor(doctor::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Migrate(command) => migrate::run(command).await,
-        Command::Keys(command) => keys::run(command).await,
+        Command::Migrate(command) => migrate::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Keys(command) => keys::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(options) => doctor::run(options).await,
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -242,7 +242,8 @@ impl Diagnosis {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Configuration => {
-                "set DATABASE_URL, or DATABASE_SECRET_ARN with the right to read that secret; the function's log says more"
+                "set DATABASE_URL to a PostgreSQL URL as copied from the provider's console, or DATABASE_SECRET_ARN with the right to \
+                 read that secret"
             }
             Self::UnknownHost => {
                 "copy the URL anew from the provider's console; in a VPC, see that its DNS resolution is on"
@@ -300,7 +301,8 @@ impl Diagnosis {
                 "report it: Tessera sends none; another program shares the pooler's connections"
             }
             Self::Slow => {
-                "see who holds locks or all of the CPU: pg_stat_activity, or `cargo tessera doctor`"
+                "see who holds locks or all of the CPU (pg_stat_activity, `cargo tessera doctor`); behind a pooler: whether it is in \
+                 session mode, with all of its server connections taken"
             }
             Self::Other => "the function's log has the whole error, under the request's id",
         }

@@ -133,11 +133,15 @@ pub async fn report(
 
 /// Asks the replica: one round trip.
 pub async fn replica(database: &Database, deadline: Deadline) -> Result<Check, DatabaseError> {
-    let row = database.query_one(&REPLICA, &[], deadline).await?;
-    let Json(facts) = row
-        .try_get::<_, Json<ReplicaFacts>>("facts")
-        .map_err(|_| DatabaseError::WrongShape { statement: REPLICA.name })?;
-    Ok(checks::replica(&facts))
+    replica_of(&database.query_one(&REPLICA, &[], deadline).await?)
+}
+
+/// What an answer to [`REPLICA`] says.
+pub fn replica_of(row: &crate::database::Row) -> Result<Check, DatabaseError> {
+    match row.try_get::<_, Json<ReplicaFacts>>("facts") {
+        Ok(Json(facts)) => Ok(checks::replica(&facts)),
+        Err(_) => Err(DatabaseError::WrongShape { statement: REPLICA.name }),
+    }
 }
 
 /// The facts of an answer to [`REPORT`].

@@ -1,0 +1,141 @@
+//! `cargo tessera doctor`: what is wrong with an installation, why it matters and what to do, a line a check.
+//!
+//! It reads the connection string as the functions do, takes the same way to the database, and judges with the same
+//! functions as `health`. What it adds is the way itself, step by step, and a try of the main job.
+
+mod consistency;
+mod path;
+mod probe;
+mod understood;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+use shared::config::database_url::DatabaseUrl;
+use shared::config::{DatabaseConfig, Environment};
+use shared::database::statement::Statement;
+use shared::database::tls::TrustStore;
+use shared::deadline::Deadline;
+use shared::health::{self, Check, Diagnosis, Report, Status, Verdict};
+use shared::retry::Phase;
+use tokio_postgres::{Client, types::ToSql};
+
+use crate::verdicts;
+
+/// How to look.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Probe codes to create, list, resolve and delete again; 0 writes nothing
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    probes: u16,
+    /// Containers that may run at once (the sum of the functions' reserved concurrency), to hold against the limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    containers: Option<u32>,
+}
+
+/// Looks, and tells. Exit code 0: fine; 1: warnings; 2: failures.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let mut checks = Vec::new();
+    examine(&options, &Environment::of_process(), &mut checks).await;
+    let status = Status::of(&checks);
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
+    } else {
+        verdicts::print(&checks);
+    }
+    Ok(verdicts::exit_code(status))
+}
+
+async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<Check>) {
+    let trust = std::sync::Arc::new(TrustStore::prepare());
+    let Some((config, url)) = understood::primary(environment, checks).await else { return };
+    let Some(client) = path::open(&url, &config, &trust, "", checks).await else { return };
+
+    checks.push(probe::latency(&client).await);
+    checks.push(probe::named_statements(&client, &url).await);
+    checks.push(probe::several(&url, &config, &trust).await);
+    let is_migrated = match report(&client).await {
+        Ok(report) => {
+            checks.push(probe::settings(&report.facts));
+            checks.push(probe::budget(&report.facts, &url, options.containers));
+            let is_migrated = report
+                .checks
+                .iter()
+                .all(|check| !matches!(check.name, "migrations" | "rights") || check.verdict < Verdict::Warn);
+            checks.extend(report.checks);
+            is_migrated
+        }
+        Err(check) => {
+            checks.push(check);
+            false
+        }
+    };
+    replica(environment, &trust, checks).await;
+    if options.probes > 0 && is_migrated {
+        checks.push(consistency::test(config, &trust, &client, options.probes).await);
+    }
+}
+
+/// The same report as the health function's.
+async fn report(client: &Client) -> Result<Report, Check> {
+    const WHY: &str = "the database's own view decides most of what follows";
+    let nobody: Option<&[u8]> = None;
+    let rows = run_statement(client, &health::REPORT, &[&nobody, &true, &health::TABLES])
+        .await
+        .map_err(|error| refused("report", WHY, &error))?;
+    match rows.first().map(health::facts_of) {
+        Some(Ok(facts)) => Ok(Report::of(facts, health::local_epoch_ms())),
+        _ => Err(Check::ok("report", "not of the expected shape", WHY).when(
+            true,
+            Verdict::Fail,
+            "use the `cargo tessera` of the release that is deployed",
+        )),
+    }
+}
+
+async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec<Check>) {
+    let Some(config) = DatabaseConfig::read_replica(environment) else { return };
+    let Some(url) = understood::read(&config, "replica_", checks).await else { return };
+    let Some(client) = path::open(&url, &config, trust, "replica_", checks).await else { return };
+    let answered = run_statement(&client, &health::REPLICA, &[]).await;
+    match answered {
+        Ok(rows) => checks.extend(rows.first().and_then(|row| health::replica_of(row).ok())),
+        Err(error) => checks.push(refused("read_replica", "reads go there", &error)),
+    }
+}
+
+fn refused(name: &'static str, why: &'static str, error: &tokio_postgres::Error) -> Check {
+    let diagnosis = Diagnosis::of_error(error, Phase::Run);
+    let observed = format!("{}: {}", diagnosis.name(), verdicts::whole(error));
+    Check::ok(name, observed, why).when(true, Verdict::Fail, diagnosis.advice())
+}
+
+async fn run_statement(
+    client: &Client,
+    statement: &Statement,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let typed: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
+    client.query_typed(statement.sql, &typed).await
+}
+
+/// Long enough for any one step of an examination.
+fn patience() -> Deadline {
+    Deadline::after(std::time::Duration::from_secs(15))
+}
+
+/// Whether the servers of `url` are poolers, in a word for people.
+fn pooler(url: &DatabaseUrl) -> Option<&'static str> {
+    use shared::config::database_url::Pooler;
+    url.pooler().map(|pooler| match pooler {
+        Pooler::PgBouncer => "PgBouncer",
+        Pooler::Supavisor => "Supavisor (Supabase)",
+        Pooler::Neon => "Neon's pooler",
+        Pooler::RdsProxy => "RDS Proxy",
+        Pooler::Unknown => "a pooler of unknown make",
+    })
+}

@@ -1,0 +1,134 @@
+//! Telling verdicts: to a person at a terminal, and as an exit code.
+
+use std::error::Error;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shared::health::{Check, Status, Verdict};
+
+/// Prints the checks in the order in which they were made, trouble with its reason and its remedy, and the sum.
+pub fn print(checks: &[Check]) {
+    let colours = Colours { on: std::io::stdout().is_terminal() };
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
+    for check in checks {
+        let Check { name, verdict, observed, limit, why, advice } = check;
+        println!("{}  {name:width$}  {observed}", colours.word(*verdict));
+        if *verdict < Verdict::Warn {
+            continue;
+        }
+        let indent = " ".repeat(8 + width);
+        if let Some(limit) = limit {
+            println!("{indent}limit: {limit}");
+        }
+        println!("{indent}why:   {why}");
+        if let Some(advice) = advice {
+            println!("{indent}do:    {advice}");
+        }
+    }
+    println!("\n{}", summary(checks));
+}
+
+/// `1 failure (connect), 2 warnings (idle, bloat)`.
+fn summary(checks: &[Check]) -> String {
+    let names = |verdict| -> Vec<_> {
+        checks.iter().filter(|check| check.verdict == verdict).map(|check| check.name).collect()
+    };
+    let (failures, warnings) = (names(Verdict::Fail), names(Verdict::Warn));
+    let part = |names: Vec<&str>, one: &str| match names.len() {
+        0 => None,
+        1 => Some(format!("1 {one} ({})", names[0])),
+        count => Some(format!("{count} {one}s ({})", names.join(", "))),
+    };
+    let parts: Vec<_> =
+        [part(failures, "failure"), part(warnings, "warning")].into_iter().flatten().collect();
+    if parts.is_empty() { format!("All {} checks are fine", checks.len()) } else { parts.join(", ") }
+}
+
+/// 0: fine; 1: warnings; 2: failures.
+#[must_use]
+pub fn exit_code(status: Status) -> ExitCode {
+    ExitCode::from(match status {
+        Status::Ok => 0,
+        Status::Degraded => 1,
+        Status::Down => 2,
+    })
+}
+
+/// Only on a terminal: in a file or a log they are noise.
+struct Colours {
+    on: bool,
+}
+
+impl Colours {
+    fn word(&self, verdict: Verdict) -> String {
+        let (word, colour) = match verdict {
+            Verdict::Ok => ("ok  ", 32),
+            Verdict::NotVisible => ("-   ", 2),
+            Verdict::Warn => ("warn", 33),
+            Verdict::Fail => ("FAIL", 31),
+        };
+        if self.on { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+}
+
+/// A time as people read it: `0.4 ms`, `23 ms`, `1.7 s`.
+#[must_use]
+pub fn ms(time: Duration) -> String {
+    match time.as_secs_f64() * 1000.0 {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1000.0),
+    }
+}
+
+/// The time that `percent` of all were within; zero of none.
+pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(rank).copied().unwrap_or_default()
+}
+
+/// An error with all of its causes: for the operator, who may know everything.
+pub fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        let of = |numbers: &[u64], percent| {
+            let mut times: Vec<_> = numbers.iter().copied().map(Duration::from_millis).collect();
+            percentile(&mut times, percent).as_millis()
+        };
+        assert_eq!(of(&[], 95), 0);
+        assert_eq!(of(&[7], 50), 7);
+        assert_eq!(of(&[4, 1, 3, 2], 50), 2);
+        assert_eq!(of(&[4, 1, 3, 2], 95), 4);
+    }
+
+    #[test]
+    fn the_sum_names_what_is_wrong() {
+        let check = |name, verdict| Check::ok(name, "", "").when(true, verdict, "do");
+        let checks = [
+            check("a", Verdict::Warn),
+            check("b", Verdict::Fail),
+            check("c", Verdict::Warn),
+            check("d", Verdict::Ok),
+        ];
+        assert_eq!(summary(&checks), "1 failure (b), 2 warnings (a, c)");
+        assert_eq!(summary(&checks[3..]), "All 1 checks are fine");
+    }
+}
