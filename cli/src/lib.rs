@@ -8,5 +8,6 @@ pub mod dev;
 pub mod doctor;
 pub mod keys;
 pub mod migrate;
+pub mod smoke;
 pub mod table;
 pub mod verdicts;

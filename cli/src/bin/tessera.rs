@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tessera_cli::{doctor, keys, migrate};
+use tessera_cli::{doctor, keys, migrate, smoke};
 
 /// Looks after a Tessera installation.
 ///
@@ -30,6 +30,10 @@ enum Command {
     ///
     /// Exit codes: 0 fine, 1 warnings, 2 failures.
     Doctor(doctor::Options),
+    /// Try a deployment: create, list, scan, edit, replay, refuse; then clean up
+    ///
+    /// Exit codes: 0 fine, 1 warnings or slower than the bars, 2 failures.
+    Smoke(smoke::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,6 +42,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => keys::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Smoke(options) => smoke::run(options).await,
     };
     match outcome {
         Ok(code) => code,

@@ -1,0 +1,229 @@
+//! What users do, step by step. Each step is one check.
+
+use std::borrow::Cow;
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::health::{Check, Verdict};
+use uuid::Uuid;
+
+use super::client::{Answer, Kind, Smoke};
+use crate::verdicts;
+
+const TARGET: &str = "https://example.com/smoke";
+
+/// The outcome of a step, as a check.
+pub(super) fn told(
+    name: &'static str,
+    why: &'static str,
+    outcome: Result<String>,
+    advice: impl Into<Cow<'static, str>>,
+) -> Check {
+    match outcome {
+        Ok(observed) => Check::ok(name, observed, why),
+        Err(error) => Check::ok(name, verdicts::whole(error.as_ref()), why).when(true, Verdict::Fail, advice),
+    }
+}
+
+/// `GET /health`.
+pub(super) async fn quick(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let answer = smoke.get("/health").await?.expect("GET /health", 200)?.json();
+        let version = answer["version"].as_str().context("GET /health answers, but not as Tessera does")?;
+        Ok(format!("version {version} answers"))
+    };
+    told(
+        "reachable",
+        "nothing else can be tried without it",
+        outcome.await,
+        "see that the URL is that of the deployment (the template's output, or what `cargo dev` prints) and ends before /qr",
+    )
+}
+
+/// Makes codes; each must be in the list and lead to its target at once.
+pub(super) async fn create_list_scan(smoke: &mut Smoke, rounds: u16) -> Check {
+    let (mut listed, mut followed) = (0, 0);
+    let outcome = async {
+        for number in 0..rounds {
+            let target = format!("{TARGET}/{number}");
+            let made = create(smoke, &target, None).await?;
+            let id = id_of(&made)?;
+            let list = smoke.request(Method::GET, "/qr?limit=1&tag=tessera-smoke");
+            let list = smoke.send(Kind::List, list).await?.expect("GET /qr", 200)?.json();
+            listed += u16::from(list["items"][0]["shortId"] == *id);
+            let scan = smoke.scan(&id).await?;
+            followed += u16::from(scan.status == 302 && scan.header("location") == target);
+        }
+        let rates = format!("{listed} of {rounds} listed and {followed} of {rounds} followed at once");
+        ensure!(listed == rounds && followed == rounds, rates);
+        Ok(rates)
+    };
+    told(
+        "create_list_scan",
+        "a code that was just made must be there at once",
+        outcome.await,
+        "401 and 403: give a key with `qr:read` and `qr:write` by --key; 5xx: run `cargo tessera doctor`; not listed or \
+         followed: another deployment works on this list, or the functions read from a replica without the token",
+    )
+}
+
+/// The symbol, in both forms.
+pub(super) async fn images(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let id = smoke.made[0].clone();
+        let svg = smoke.get(&format!("/qr/{id}/image.svg")).await?.expect("image.svg", 200)?;
+        ensure!(svg.body.contains("<svg"), "image.svg is not SVG");
+        let png = smoke.get(&format!("/qr/{id}/image.png")).await?.expect("image.png", 200)?;
+        ensure!(png.header("content-type") == "image/png", "image.png is {}", png.header("content-type"));
+        ensure!(png.body.contains("PNG"), "image.png is not PNG: is the API's binary support on?");
+        for image in [svg, png] {
+            ensure!(image.header("cache-control").contains("immutable"), "an image may not be cached");
+        }
+        Ok("SVG and PNG, to be cached for a year".to_owned())
+    };
+    told(
+        "images",
+        "a code that cannot be printed is none",
+        outcome.await,
+        "see qr-generate's log of this request",
+    )
+}
+
+/// A new target must be where the next scan goes.
+pub(super) async fn edit(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let id = smoke.made[0].clone();
+        let target = format!("{TARGET}/edited");
+        let edit = smoke.request(Method::PATCH, &format!("/qr/{id}")).json(&json!({"targetUrl": target}));
+        smoke.send(Kind::Other, edit).await?.expect("PATCH /qr/{shortId}", 200)?;
+        let scan = smoke.scan(&id).await?.expect("the scan after the edit", 302)?;
+        ensure!(
+            scan.header("location") == target,
+            "the scan after the edit went to {}",
+            scan.header("location")
+        );
+        Ok("the next scan went to the new target".to_owned())
+    };
+    told(
+        "edit",
+        "a dynamic code is one that can be led elsewhere",
+        outcome.await,
+        "see that no cache in front keeps redirects: they say `Cache-Control: no-store`",
+    )
+}
+
+/// The first code was scanned twice by now.
+pub(super) async fn counts(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let id = smoke.made[0].clone();
+        let code = smoke.get(&format!("/qr/{id}")).await?.expect("GET /qr/{shortId}", 200)?.json();
+        let total = &code["scans"]["total"];
+        ensure!(*total == 2, "{total} scans counted instead of 2");
+        Ok("2 of 2 scans counted".to_owned())
+    };
+    told("counts", "scans are what owners look at", outcome.await, "see qr-redirect's log of the two scans")
+}
+
+/// The same Idempotency-Key twice: one code.
+pub(super) async fn replay(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let key = Uuid::new_v4().to_string();
+        let first = id_of(&create(smoke, TARGET, Some(&key)).await?)?;
+        let again = create(smoke, TARGET, Some(&key)).await?;
+        let second = id_of(&again)?;
+        ensure!(first == second, "two codes were made: {first} and {second}");
+        ensure!(again.header("idempotency-replayed") == "true", "Idempotency-Replayed is missing");
+        Ok("the second answer is the first one's".to_owned())
+    };
+    told(
+        "replay",
+        "a double click must not make two",
+        outcome.await,
+        "see that no proxy in front drops the header Idempotency-Key",
+    )
+}
+
+/// What must not be taken.
+pub(super) async fn refusals(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let bad = smoke.request(Method::POST, "/qr").json(&json!({"targetUrl": "ftp://example.com"}));
+        let refused = smoke.send(Kind::Other, bad).await?.expect("a bad targetUrl", 422)?.json();
+        ensure!(refused["errors"][0]["field"] == "targetUrl", "the refusal does not name the field");
+        smoke.scan("NOSUCHCODE0SMOKE").await?.expect("an unknown id", 404)?;
+        Ok("a bad target is 422 by name, an unknown id 404".to_owned())
+    };
+    told("refusals", "mistakes must be told, and not be stored", outcome.await, "see the functions' logs")
+}
+
+/// `GET /health?deep=true`.
+pub(super) async fn deep(smoke: &mut Smoke) -> Check {
+    let outcome = async {
+        let answer = smoke.get("/health?deep=true").await?;
+        let report = answer.json();
+        let troubled: Vec<String> = report["checks"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, verdict)| matches!(verdict.as_str(), Some("warn" | "fail")))
+            .map(|(name, verdict)| format!("{name}: {}", verdict.as_str().unwrap_or_default()))
+            .collect();
+        if answer.status != 200 {
+            bail!("{} {}", answer.status, troubled.join(", "));
+        }
+        let status = report["status"].as_str().context("no status")?.to_owned();
+        Ok(if troubled.is_empty() { status } else { format!("{status} ({})", troubled.join(", ")) })
+    };
+    let outcome = outcome.await;
+    let is_degraded = outcome.as_deref().is_ok_and(|observed| observed.starts_with("degraded"));
+    let advice = "run `cargo tessera doctor` with the deployment's DATABASE_URL: it says what and why";
+    told("health", "the deployment's own view", outcome, advice).when(is_degraded, Verdict::Warn, advice)
+}
+
+/// Deletes what was made; a deleted code must lead nowhere.
+pub(super) async fn clean_up(smoke: &mut Smoke) -> Check {
+    let made = std::mem::take(&mut smoke.made);
+    let outcome = async {
+        let mut left = Vec::new();
+        for id in &made {
+            let delete = smoke.request(Method::DELETE, &format!("/qr/{id}"));
+            match smoke.send(Kind::Other, delete).await {
+                Ok(answer) if answer.status == 204 => {}
+                _ => left.push(id.as_str()),
+            }
+        }
+        ensure!(left.is_empty(), "these codes are left: {}", left.join(", "));
+        if let Some(id) = made.first() {
+            smoke.scan(id).await?.expect("a deleted code", 410)?;
+        }
+        Ok(format!("{} codes deleted", made.len()))
+    };
+    told(
+        "clean_up",
+        "a trial leaves nothing behind, and a deleted code leads nowhere",
+        outcome.await,
+        "delete the codes tagged `tessera-smoke`",
+    )
+}
+
+async fn create(smoke: &mut Smoke, target: &str, key: Option<&str>) -> Result<Answer> {
+    let body = json!({"targetUrl": target, "name": "smoke", "tags": ["tessera-smoke"]});
+    let mut request = smoke.request(Method::POST, "/qr").json(&body);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
+    let answer = smoke.send(Kind::Create, request).await?.expect("POST /qr", 201)?;
+    if let Ok(id) = id_of(&answer)
+        && !smoke.made.contains(&id)
+    {
+        smoke.made.push(id);
+    }
+    Ok(answer)
+}
+
+fn id_of(made: &Answer) -> Result<String> {
+    match &made.json()["shortId"] {
+        Value::String(id) => Ok(id.clone()),
+        _ => bail!("the new code has no shortId"),
+    }
+}
