@@ -14,7 +14,7 @@ use shared::health::{Check, Verdict};
 use shared::http::Caller;
 use shared::qr::id::ShortId;
 use shared::qr::input::NewCode;
-use shared::qr::read::Filter;
+use shared::qr::read::{Filter, Reader};
 use shared::qr::visit::{Device, Kind, Visit};
 use shared::qr::{create, read, scan};
 use tokio_postgres::Client;
@@ -101,7 +101,7 @@ async fn run(database: &Database, owner: &str, probes: u16) -> Result<Outcome, P
 
         let filter = Filter { limit: 1, ..Filter::default() };
         let begun = Instant::now();
-        let page = read::list(database, &caller, &filter, deadline).await?;
+        let page = read::list(database, &Reader { caller: &caller, token: None, deadline }, &filter).await?;
         outcome.times[1].push(begun.elapsed());
         outcome.listed +=
             u16::from(page.codes.first().is_some_and(|code| code.short_id == made.code.short_id));

@@ -98,7 +98,7 @@ async fn report(client: &Client) -> Result<Report, Check> {
 }
 
 async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec<Check>) {
-    let Some(config) = DatabaseConfig::read_replica(environment) else { return };
+    let Some(config) = DatabaseConfig::replica(environment) else { return };
     let Some(url) = understood::read(&config, "replica_", checks).await else { return };
     let Some(client) = path::open(&url, &config, trust, "replica_", checks).await else { return };
     let answered = run_statement(&client, &health::REPLICA, &[]).await;

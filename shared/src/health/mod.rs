@@ -42,7 +42,7 @@ pub const REPLICA: Statement = Statement {
     repeat: Repeat::Read,
 };
 
-/// The tables that the functions use, by migration. A migration's last table stands for it.
+/// The tables that the functions use.
 pub const TABLES: &[&str] = &[
     "api_keys",
     "codes",
@@ -53,10 +53,15 @@ pub const TABLES: &[&str] = &[
     "scan_quotas",
     "idempotency_keys",
     "visitor_key",
+    "events",
+    "accounts",
+    "transactions",
+    "jobs",
+    "alerts",
 ];
 
 /// The migrations that this release was written for, as [`crate::migrations`] embeds them.
-pub const MIGRATIONS: &[&str] = &["0001_codes"];
+pub const MIGRATIONS: &[&str] = &["0001_codes", "0002_webhooks"];
 
 /// How much is asked for, and by whom.
 #[derive(Debug, Clone, Copy)]

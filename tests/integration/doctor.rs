@@ -1,0 +1,264 @@
+//! `cargo tessera doctor`: what is broken on purpose, it names, with the right advice.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use harness::{Authority, Certificate, Database, PgBouncer, Postgres};
+use serde_json::Value;
+
+/// The report, and the exit code.
+struct Examined {
+    report: Value,
+    code: Option<i32>,
+    text: String,
+}
+
+impl Examined {
+    fn check(&self, name: &str) -> Result<&Value> {
+        let checks = self.report["checks"].as_array().context("no checks")?;
+        checks.iter().find(|check| check["name"] == name).with_context(|| format!("no {name}: {}", self.text))
+    }
+
+    /// Holds the check `name` to its verdict, a word of what was seen and a word of the advice.
+    fn names(&self, name: &str, verdict: &str, seen: &str, advice: &str) -> Result<()> {
+        let check = self.check(name)?;
+        ensure!(check["verdict"] == verdict, "{name}: {check}");
+        ensure!(check["observed"].to_string().contains(seen), "{name} says nothing of {seen}: {check}");
+        ensure!(check["advice"].to_string().contains(advice), "{name} does not advise {advice}: {check}");
+        ensure!(self.code == Some(if verdict == "fail" { 2 } else { self.code.unwrap_or(0).max(1) }));
+        Ok(())
+    }
+}
+
+fn tessera() -> Result<Command> {
+    let tests = std::env::current_exe()?;
+    let binary = tests.ancestors().nth(2).context("the tests are in target/debug/deps")?.join("tessera");
+    let mut command = Command::new(binary);
+    for variable in ["DATABASE_URL", "DATABASE_READ_URL", "DIRECT_URL", "DATABASE_CA"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
+async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
+    let mut command = tessera()?;
+    command.args(["doctor", "--json"]).envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await?
+        .context("`tessera` is missing: run `cargo build --workspace` first")?;
+    let text = String::from_utf8(output.stdout)?;
+    let report = serde_json::from_str(&text)
+        .with_context(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok(Examined { report, code: output.status.code(), text })
+}
+
+async fn examine(url: impl Into<String>) -> Result<Examined> {
+    doctor(&[("DATABASE_URL", url.into())]).await
+}
+
+#[tokio::test]
+async fn a_sound_installation_has_no_fault_and_keeps_no_trace() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let examined = examine(database.url()).await?;
+    // The cluster is shared with other tests, which may hold idle connections and locks of their own.
+    for name in ["url", "connect", "latency", "migrations", "rights", "writable", "consistency", "clock"] {
+        assert_eq!(examined.check(name)?["verdict"], "ok", "{}", examined.text);
+    }
+    let client = database.client().await?;
+    for table in ["codes", "code_versions", "scans", "scan_totals", "visitors"] {
+        let count = client.query_typed_one(&format!("SELECT count(*) FROM {table}"), &[]).await?;
+        assert_eq!(count.get::<_, i64>(0), 0, "{table}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_connection_is_named() -> Result<()> {
+    let tls = Postgres::tls().await?.database().await?;
+    let good = tls.url();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let scratch = tempfile::tempdir()?;
+    let ca = scratch.path().join("other-ca.pem");
+    std::fs::write(&ca, Authority::new()?.pem())?;
+    let root = good.split("sslrootcert=").nth(1).context("no root")?;
+    let misnamed = Postgres::builder().certificate(Certificate::WrongName).start().await?;
+    let expired = Postgres::builder().certificate(Certificate::Expired).start().await?;
+    for (url, seen, advice) in [
+        (good.replace(harness::PASSWORD, "wrong"), "wrong_password", "copy user and password"),
+        (good.replace(root, ca.to_str().context("path")?), "untrusted_certificate", "DATABASE_CA"),
+        (misnamed.url("postgres"), "wrong_name", "the name that the provider gave"),
+        (expired.url("postgres"), "expired_certificate", "renew"),
+        (good.replace(&tls.name, "nowhere"), "no_such_database", "after the last slash"),
+        ("postgres://u:p@127.0.0.1:1/d".to_owned(), "refused", "the port is right"),
+        ("postgres://u:p@no-such-host.invalid/d".to_owned(), "unknown_host", "copy the URL anew"),
+        (
+            format!("postgres://u:p@{}/d?sslmode=disable&connect_timeout=1", silent.local_addr()?),
+            "unreachable",
+            "firewall",
+        ),
+    ] {
+        let examined = examine(url).await?;
+        examined.names("connect", "fail", seen, advice)?;
+        assert!(!examined.text.contains(harness::PASSWORD), "{}", examined.text);
+    }
+    let examined = examine("mysql://u:hunter2@h/d").await?;
+    examined.names("url", "fail", "DATABASE_URL", "DATABASE_SECRET_ARN")?;
+    assert!(!examined.text.contains("hunter2"), "{}", examined.text);
+    Ok(())
+}
+
+/// What is broken, the check that names it, its verdict, a word of what it saw and one of its advice.
+const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
+    ("DROP TABLE scan_quotas", "migrations", "fail", "scan_quotas", "migrate up"),
+    ("DELETE FROM tessera_migrations WHERE version = 2", "migrations", "warn", "0002_webhooks", "migrate up"),
+    ("REVOKE ALL ON scans FROM tessera", "rights", "fail", "scans", "GRANT"),
+    (
+        "INSERT INTO events (source, event_id, request, state) SELECT 's', n::text, gen_random_uuid(), 'applied'
+         FROM generate_series(1, 150) n;
+         INSERT INTO jobs (event, source) SELECT id, 's' FROM events",
+        "queue",
+        "warn",
+        "150 due",
+        "worker",
+    ),
+    (
+        "INSERT INTO events (source, event_id, request, state) VALUES ('s', '1', gen_random_uuid(), 'applied');
+         INSERT INTO jobs (event, source, state, ended_at) SELECT id, 's', 'dead', now() FROM events",
+        "dead_jobs",
+        "warn",
+        "1",
+        "redrive",
+    ),
+    (
+        "INSERT INTO events (source, event_id, request, state, failure, raw)
+         VALUES ('s', '1', gen_random_uuid(), 'failed', 'nonsense', 'x')",
+        "events",
+        "warn",
+        "1 of them failed",
+        "alerts list",
+    ),
+    ("INSERT INTO alerts (code, source) VALUES ('event_failed', 's')", "alerts", "warn", "event_failed", "resolve"),
+];
+
+#[tokio::test]
+async fn what_is_wrong_inside_the_database_is_named() -> Result<()> {
+    for (sql, name, verdict, seen, advice) in BROKEN {
+        let database = Postgres::plain().await?.database().await?;
+        database.client().await?.batch_execute(sql).await.with_context(|| *sql)?;
+        examine(database.url()).await?.names(name, verdict, seen, advice)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn dead_rows_that_pile_up_are_named() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let client = database.client().await?;
+    client
+        .batch_execute(
+            "ALTER TABLE visitors SET (autovacuum_enabled = false);
+             INSERT INTO visitors SELECT n, '2026-01-01', 'x' FROM generate_series(1, 20000) n;
+             DELETE FROM visitors WHERE code_id <= 15000",
+        )
+        .await?;
+    // Statistics are written when the session ends.
+    drop(client);
+    let examined = loop {
+        let examined = examine(database.url()).await?;
+        if examined.check("bloat")?["verdict"] != "ok" {
+            break examined;
+        }
+    };
+    examined.names("bloat", "warn", "visitors", "VACUUM")
+}
+
+#[tokio::test]
+async fn an_idle_transaction_that_holds_a_lock_is_named() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let holder = database.client().await?;
+    holder.batch_execute("BEGIN; LOCK TABLE accounts").await?;
+    let waiting = database.client().await?;
+    let wait = tokio::spawn(async move { waiting.batch_execute("SELECT count(*) FROM accounts").await });
+    let examined = loop {
+        let examined = examine(database.url()).await?;
+        if examined.check("idle_in_transaction")?["verdict"] == "fail" {
+            break examined;
+        }
+        ensure!(!wait.is_finished(), "nobody waits");
+    };
+    examined.names("idle_in_transaction", "fail", "the longest", "pg_terminate_backend")?;
+    holder.batch_execute("ROLLBACK").await?;
+    wait.await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let url = |pooler: &PgBouncer| format!("{}&pgbouncer=true", pooler.url(&database));
+    let session = PgBouncer::in_front_of(database.postgres())
+        .setting("pool_mode", "session")
+        .setting("default_pool_size", 2)
+        .start()
+        .await?;
+    examine(url(&session)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+
+    let transaction =
+        PgBouncer::in_front_of(database.postgres()).setting("default_pool_size", 2).start().await?;
+    let examined = examine(url(&transaction)).await?;
+    assert_eq!(examined.check("burst")?["verdict"], "ok", "{}", examined.text);
+    assert!(examined.check("pooler")?["observed"].to_string().contains("PgBouncer"), "{}", examined.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn full_slots_and_a_plan_that_does_not_fit_are_named() -> Result<()> {
+    let postgres = Postgres::builder()
+        .settings([("max_connections", "20"), ("superuser_reserved_connections", "3")])
+        .start()
+        .await?;
+    let database = postgres.database().await?;
+    examine(database.url()).await?.check("budget")?;
+    let mut command = tessera()?;
+    command.args(["doctor", "--json", "--containers", "100"]).env("DATABASE_URL", database.url());
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let budget =
+        report["checks"].as_array().context("checks")?.iter().find(|check| check["name"] == "budget");
+    assert_eq!(budget.context("budget")?["verdict"], "warn", "{report}");
+
+    let mut held: Vec<tokio_postgres::Client> = Vec::new();
+    while let Ok(client) = database.client().await {
+        held.push(client);
+    }
+    examine(database.url()).await?.names("connect", "fail", "slots_full", "max_connections")
+}
+
+#[tokio::test]
+async fn a_standby_in_place_of_the_primary_and_a_replica_that_is_down_are_named() -> Result<()> {
+    let postgres = Postgres::builder().start().await?;
+    let database: Database = postgres.database().await?;
+    let standby = postgres.standby(Duration::ZERO).await?;
+    let standby_url = standby.url(&database.name);
+    examine(standby_url.clone()).await?.names("writable", "fail", "standby", "the primary")?;
+
+    standby.stop(harness::Stop::Fast).await?;
+    let examined = doctor(&[("DATABASE_URL", database.url()), ("DATABASE_READ_URL", standby_url)]).await?;
+    examined.names("replica_connect", "warn", "refused", "restart it")
+}
+
+#[tokio::test]
+async fn a_person_reads_a_line_a_check_without_colours_in_a_file() -> Result<()> {
+    let mut command = tessera()?;
+    command.args(["doctor"]).env("DATABASE_URL", "postgres://u:p@127.0.0.1:1/d");
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let text = String::from_utf8(output.stdout)?;
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    for part in ["FAIL  connect", "why:", "do:", "1 failure (connect)"] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+    Ok(())
+}
