@@ -6,15 +6,12 @@
 use anyhow::{Result, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Subcommand, builder::NonEmptyStringValueParser};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::database::statement::{Repeat, Statement};
-use tokio_postgres::{
-    Client, Row,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Row, types::Type};
 
+use crate::operator::{query, time};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -98,17 +95,16 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Create { owner, scopes, name, expires_in_days } => {
             let key = new_key()?;
             let (hash, prefix) = (hash(&key), prefix(&key));
-            run_statement(&client, &CREATE, &[&hash, &prefix, &owner, &name, &scopes, &expires_in_days])
-                .await?;
+            query(&client, &CREATE, &[&hash, &prefix, &owner, &name, &scopes, &expires_in_days]).await?;
             eprintln!("Keep this key: it is not shown again.");
             println!("{key}");
         }
         Command::List { owner, json } => {
-            list(&run_statement(&client, &LIST, &[&owner]).await?, json)?;
+            list(&query(&client, &LIST, &[&owner]).await?, json)?;
         }
         Command::Revoke { key } => {
             let whole = (key.len() > PREFIX_LENGTH).then(|| hash(&key));
-            let revoked = run_statement(&client, &REVOKE, &[&prefix(&key), &whole]).await?;
+            let revoked = query(&client, &REVOKE, &[&prefix(&key), &whole]).await?;
             if revoked.is_empty() {
                 bail!("there is no such key");
             }
@@ -118,21 +114,6 @@ pub async fn run(command: Command) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn run_statement(
-    client: &Client,
-    statement: &Statement,
-    values: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>> {
-    let parameters: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
-    match client.query_typed(statement.sql, &parameters).await {
-        Ok(rows) => Ok(rows),
-        Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE) => {
-            bail!("the database has no table of keys yet: run `cargo tessera migrate up`")
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn list(rows: &[Row], json: bool) -> Result<()> {
@@ -163,10 +144,6 @@ fn as_json(row: &Row) -> Value {
         "expiresAt": time(row, "expires_at"),
         "revokedAt": time(row, "revoked_at"),
     })
-}
-
-fn time(row: &Row, column: &str) -> Option<String> {
-    row.get::<_, Option<Timestamp>>(column).map(|time| format!("{time:.0}"))
 }
 
 fn new_key() -> Result<String> {

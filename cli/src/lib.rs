@@ -3,11 +3,14 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
+pub mod alerts;
 pub mod connect;
 pub mod dev;
 pub mod doctor;
 pub mod keys;
 pub mod migrate;
 pub mod smoke;
+pub mod jobs;
+mod operator;
 pub mod table;
 pub mod verdicts;

@@ -34,3 +34,6 @@ mod symbol;
 mod webhook;
 mod webhook_sender;
 mod webhook_signatures;
+mod worker;
+mod worker_endpoint;
+mod worker_operator;

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tessera_cli::{doctor, keys, migrate, smoke};
+use tessera_cli::{alerts, doctor, jobs, keys, migrate, smoke};
 
 /// Looks after a Tessera installation.
 ///
@@ -26,6 +26,12 @@ enum Command {
     /// Make, list and revoke callers' keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// List, show and redrive the jobs that forward webhooks
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// List and resolve alerts
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Say what is wrong with the database and the way to it, why it matters and what to do
     ///
     /// Exit codes: 0 fine, 1 warnings, 2 failures.
@@ -41,6 +47,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Migrate(command) => migrate::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => keys::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Jobs(command) => jobs::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Alerts(command) => alerts::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(options) => doctor::run(options).await,
         Command::Smoke(options) => smoke::run(options).await,
     };

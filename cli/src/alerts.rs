@@ -1,0 +1,111 @@
+//! `cargo tessera alerts`: what somebody should look at.
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use shared::alerts::Alert;
+use shared::database::statement::{Repeat, Statement};
+use tokio_postgres::types::Type;
+
+use crate::operator::query;
+use crate::{connect, table};
+
+const VARIABLES: [&str; 1] = ["DATABASE_URL"];
+
+const LIST: Statement = Statement {
+    name: "alerts.list",
+    sql:
+        "SELECT id, code, source, event, count, first_at, last_at, resolved_at FROM alerts
+          WHERE $1 OR resolved_at IS NULL ORDER BY resolved_at IS NULL DESC, last_at DESC, id DESC LIMIT 1000",
+    parameters: &[Type::BOOL],
+    repeat: Repeat::Read,
+};
+
+const RESOLVE: Statement = Statement {
+    name: "alerts.resolve",
+    sql: "UPDATE alerts SET resolved_at = now(), resolved_by = 'operator'
+          WHERE resolved_at IS NULL AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR source = $2)
+          RETURNING id",
+    parameters: &[Type::INT8, Type::TEXT],
+    // A second run finds none that is open.
+    repeat: Repeat::CallersKey("alerts.resolved_at"),
+};
+
+/// What to do with the alerts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// List open alerts, the latest first
+    List {
+        /// Resolved ones too
+        #[arg(long)]
+        all: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close alerts that have been looked after; the same failure opens a new one
+    Resolve(Which),
+}
+
+/// Which open alerts.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// This one
+    id: Option<i64>,
+    /// All of this source
+    #[arg(long)]
+    source: Option<String>,
+    /// All
+    #[arg(long)]
+    all: bool,
+}
+
+/// Does it.
+pub async fn run(command: Command) -> Result<()> {
+    let client = connect::open_from(&VARIABLES).await?;
+    match command {
+        Command::List { all, json } => {
+            let rows = query(&client, &LIST, &[&all]).await?;
+            list(&rows.iter().filter_map(Alert::of_row).collect::<Vec<_>>(), json)
+        }
+        Command::Resolve(which) => {
+            let resolved = query(&client, &RESOLVE, &[&which.id, &which.source]).await?;
+            if let (Some(id), true) = (which.id, resolved.is_empty()) {
+                bail!("there is no open alert {id}");
+            }
+            println!("Resolved: {}", resolved.len());
+            Ok(())
+        }
+    }
+}
+
+fn list(alerts: &[Alert], json: bool) -> Result<()> {
+    let mut table = table::Table::new(&["ALERT", "CODE", "SOURCE", "COUNT", "LAST AT", "STATE", "ADVICE"]);
+    for alert in alerts {
+        table.row(vec![
+            alert.id.to_string(),
+            alert.code.as_str().to_owned(),
+            alert.source.as_str().to_owned(),
+            alert.count.to_string(),
+            format!("{:.0}", alert.last_at),
+            if alert.resolved_at.is_some() { "resolved" } else { "open" }.to_owned(),
+            alert.code.advice().to_owned(),
+        ]);
+    }
+    table::print(json, &alerts.iter().map(as_json).collect::<Vec<_>>(), &table)
+}
+
+fn as_json(alert: &Alert) -> Value {
+    json!({
+        "id": alert.id,
+        "code": alert.code.as_str(),
+        "source": alert.source.as_str(),
+        "event": alert.event,
+        "count": alert.count,
+        "firstAt": format!("{:.0}", alert.first_at),
+        "lastAt": format!("{:.0}", alert.last_at),
+        "resolvedAt": alert.resolved_at.map(|time| format!("{time:.0}")),
+        "advice": alert.code.advice(),
+    })
+}

@@ -1,0 +1,208 @@
+//! `cargo tessera jobs`: what is to be forwarded, and another chance for what was given up.
+
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use shared::database::statement::{Repeat, Statement};
+use shared::jobs::schedule::ATTEMPTS;
+use tokio_postgres::{Row, types::Type};
+
+use crate::operator::{query, time};
+use crate::{connect, table};
+
+const VARIABLES: [&str; 1] = ["DATABASE_URL"];
+
+/// A claimed job whose lease lasts is running.
+const LIST: Statement = Statement {
+    name: "jobs.list",
+    sql: "SELECT jobs.id, jobs.source, event_id, event_type, attempt, last_attempt, outcome, status, run_at, ended_at,
+                 CASE WHEN claim IS NOT NULL AND run_at > now() THEN 'running' ELSE jobs.state END AS state
+          FROM jobs JOIN events ON events.id = jobs.event
+          WHERE jobs.state = ANY ($1) AND ($2 IS NULL OR jobs.source = $2)
+          ORDER BY jobs.id DESC LIMIT $3",
+    parameters: &[Type::TEXT_ARRAY, Type::TEXT, Type::INT8],
+    repeat: Repeat::Read,
+};
+
+const SHOW: Statement = Statement {
+    name: "jobs.show",
+    sql: "SELECT jobs.id, jobs.source, event_id, event_type, attempt, last_attempt, outcome, jobs.status, run_at, ended_at,
+                 CASE WHEN claim IS NOT NULL AND run_at > now() THEN 'running' ELSE jobs.state END AS state,
+                 answer_head, failure, occurred_at, received_at, created_at, length(raw) AS bytes,
+                 CASE WHEN $2 THEN raw END AS raw
+          FROM jobs JOIN events ON events.id = jobs.event WHERE jobs.id = $1",
+    parameters: &[Type::INT8, Type::BOOL],
+    repeat: Repeat::Read,
+};
+
+/// The attempts go on counting, so that the word of a worker from before the redrive is still known as late.
+const REDRIVE: Statement = Statement {
+    name: "jobs.redrive",
+    sql: "UPDATE jobs SET state = 'waiting', run_at = now(), last_attempt = attempt + $3, claim = NULL, ended_at = NULL
+          FROM events
+          WHERE jobs.state = 'dead' AND ($1 IS NULL OR jobs.id = $1) AND ($2 IS NULL OR jobs.source = $2)
+              AND events.id = jobs.event AND events.raw IS NOT NULL
+          RETURNING jobs.id",
+    parameters: &[Type::INT8, Type::TEXT, Type::INT4],
+    // A second run finds none that is dead.
+    repeat: Repeat::CallersKey("jobs.state"),
+};
+
+/// What to do with the jobs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// List jobs, newest first; without --state, those that are not done
+    List {
+        /// Only those in this state
+        #[arg(long, value_parser = ["waiting", "done", "dead"])]
+        state: Option<String>,
+        /// Only those of this source
+        #[arg(long)]
+        source: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one job with its event
+    Show {
+        /// Its number
+        id: i64,
+        /// As JSON
+        #[arg(long, conflicts_with = "payload")]
+        json: bool,
+        /// Print the event as it was sent, and nothing else
+        #[arg(long)]
+        payload: bool,
+    },
+    /// Give dead jobs another five attempts, the first at once
+    Redrive(Which),
+}
+
+/// Which dead jobs.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// This one
+    id: Option<i64>,
+    /// All of this source
+    #[arg(long)]
+    source: Option<String>,
+    /// All
+    #[arg(long)]
+    all: bool,
+}
+
+/// Does it.
+pub async fn run(command: Command) -> Result<()> {
+    let client = connect::open_from(&VARIABLES).await?;
+    match command {
+        Command::List { state, source, limit, json } => {
+            let states =
+                state.map_or_else(|| vec!["waiting".to_owned(), "dead".to_owned()], |state| vec![state]);
+            list(&query(&client, &LIST, &[&states, &source, &limit]).await?, json)
+        }
+        Command::Show { id, json, payload } => {
+            let rows = query(&client, &SHOW, &[&id, &payload]).await?;
+            let Some(row) = rows.first() else { bail!("there is no job {id}") };
+            if payload {
+                let Some(raw) = row.get::<_, Option<Vec<u8>>>("raw") else {
+                    bail!("retention has taken the payload")
+                };
+                std::io::stdout().write_all(&raw)?;
+                return Ok(());
+            }
+            show(row, json)
+        }
+        Command::Redrive(which) => {
+            let redriven = query(&client, &REDRIVE, &[&which.id, &which.source, &ATTEMPTS]).await?;
+            if let (Some(id), true) = (which.id, redriven.is_empty()) {
+                bail!("job {id} is not dead, or retention has taken its payload");
+            }
+            println!("Redriven: {}", redriven.len());
+            Ok(())
+        }
+    }
+}
+
+fn list(rows: &[Row], json: bool) -> Result<()> {
+    let mut table =
+        table::Table::new(&["JOB", "SOURCE", "EVENT", "TYPE", "STATE", "ATTEMPT", "OUTCOME", "DUE OR ENDED"]);
+    for row in rows {
+        table.row(vec![
+            row.get::<_, i64>("id").to_string(),
+            row.get("source"),
+            plain(row.get("event_id")),
+            plain(row.get::<_, Option<&str>>("event_type").unwrap_or_default()),
+            row.get("state"),
+            format!("{} of {}", row.get::<_, i32>("attempt"), row.get::<_, i32>("last_attempt")),
+            outcome(row),
+            time(row, "ended_at").or_else(|| time(row, "run_at")).unwrap_or_default(),
+        ]);
+    }
+    table::print(json, &rows.iter().map(as_json).collect::<Vec<_>>(), &table)
+}
+
+fn show(row: &Row, json: bool) -> Result<()> {
+    let mut job = as_json(row);
+    job["answerHead"] = json!(row.get::<_, Option<&str>>("answer_head"));
+    job["failure"] = json!(row.get::<_, Option<&str>>("failure"));
+    job["occurredAt"] = json!(time(row, "occurred_at"));
+    job["receivedAt"] = json!(time(row, "received_at"));
+    job["createdAt"] = json!(time(row, "created_at"));
+    job["bytes"] = json!(row.get::<_, Option<i32>>("bytes"));
+    if json {
+        println!("{}", serde_json::to_string_pretty(&job)?);
+        return Ok(());
+    }
+    for (name, value) in job.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let value = value.as_str().map_or_else(|| value.to_string(), plain);
+        println!("{name:12} {value}");
+    }
+    Ok(())
+}
+
+fn outcome(row: &Row) -> String {
+    let outcome: Option<&str> = row.get("outcome");
+    let status: Option<i16> = row.get("status");
+    [outcome.map(str::to_owned), status.map(|status| status.to_string())]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What a sender wrote may hold what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn as_json(row: &Row) -> Value {
+    json!({
+        "id": row.get::<_, i64>("id"),
+        "source": row.get::<_, &str>("source"),
+        "eventId": row.get::<_, &str>("event_id"),
+        "eventType": row.get::<_, Option<&str>>("event_type"),
+        "state": row.get::<_, &str>("state"),
+        "attempt": row.get::<_, i32>("attempt"),
+        "lastAttempt": row.get::<_, i32>("last_attempt"),
+        "outcome": row.get::<_, Option<&str>>("outcome"),
+        "status": row.get::<_, Option<i16>>("status"),
+        "runAt": time(row, "run_at"),
+        "endedAt": time(row, "ended_at"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_a_sender() {
+        assert_eq!(plain("evt_1\u{1b}[2Jä\n"), "evt_1\u{fffd}[2Jä\u{fffd}");
+    }
+}

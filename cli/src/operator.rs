@@ -1,0 +1,27 @@
+//! What the operator's lists have in common: a statement, run once, and times as text.
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+use shared::database::statement::Statement;
+use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
+
+/// Runs a statement over an operator's connection.
+pub(crate) async fn query(
+    client: &Client,
+    statement: &Statement,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>> {
+    let parameters: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
+    match client.query_typed(statement.sql, &parameters).await {
+        Ok(rows) => Ok(rows),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+            bail!("the database lacks a table: run `cargo tessera migrate up`")
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A time, to the second; nothing for none.
+pub(crate) fn time(row: &Row, column: &str) -> Option<String> {
+    row.get::<_, Option<Timestamp>>(column).map(|time| format!("{time:.0}"))
+}
