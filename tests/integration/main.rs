@@ -34,6 +34,8 @@ mod symbol;
 mod webhook;
 mod webhook_sender;
 mod webhook_signatures;
+mod webhook_storm;
 mod worker;
 mod worker_endpoint;
 mod worker_operator;
+mod worker_storm;
