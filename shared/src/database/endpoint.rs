@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 
-use super::Failure;
 use super::tls::TrustStore;
+use super::{Failure, cancel};
 use crate::config::database_url::DatabaseUrl;
 use crate::config::{CONNECT_TIMEOUT, ConfigError, DatabaseConfig, STATEMENT_TIMEOUT};
 use crate::deadline::Deadline;
@@ -109,10 +109,7 @@ impl Endpoint {
 
     /// Asks the server, over a connection of its own, to stop what another one runs.
     pub(super) async fn cancel(&self, token: CancelToken) -> Result<(), tokio_postgres::Error> {
-        match &self.tls {
-            Some(tls) => token.cancel_query(tls.clone()).await,
-            None => token.cancel_query(NoTls).await,
-        }
+        cancel::cancel(&self.config, self.tls.as_ref(), token).await
     }
 }
 

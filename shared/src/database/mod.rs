@@ -4,6 +4,7 @@
 //! unnamed, with its types, in one network round trip. Nothing here needs the session to remember anything, so any
 //! server connection that a transaction pooler picks will do.
 
+mod cancel;
 #[cfg(feature = "migrations")]
 pub mod direct;
 mod endpoint;

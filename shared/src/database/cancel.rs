@@ -1,0 +1,112 @@
+//! Asking a server to stop a statement, over a connection of its own, and staying until it has understood.
+//!
+//! The driver hangs up as soon as the request is written. PgBouncer takes that for a change of mind and drops the request;
+//! libpq waits for the server to hang up first, and so does this.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use postgres_native_tls::MakeTlsConnector;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_postgres::config::Host;
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_postgres::{CancelToken, Config, Error, NoTls, Socket};
+
+/// Sends the request and waits until the server hangs up. The caller sets the limit.
+pub(super) async fn cancel(
+    config: &Config,
+    tls: Option<&MakeTlsConnector>,
+    token: CancelToken,
+) -> Result<(), Error> {
+    match (tls, config.get_hosts().first()) {
+        (Some(tls), _) => token.cancel_query(StayingTls(tls.clone())).await,
+        (None, Some(Host::Tcp(host))) => {
+            let port = config.get_ports().first().copied().unwrap_or(5432);
+            match TcpStream::connect((host.as_str(), port)).await {
+                Ok(socket) => token.cancel_query_raw(Staying(socket), NoTls).await,
+                // The driver's own attempt says what is wrong.
+                Err(_) => token.cancel_query(NoTls).await,
+            }
+        }
+        _ => token.cancel_query(NoTls).await,
+    }
+}
+
+/// A stream that ends when its peer ends it: to shut it down is to wait for that.
+struct Staying<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Staying<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Staying<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut bytes = [0; 64];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            // However the peer hangs up, it has.
+            if ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer)).is_err()
+                || buffer.filled().is_empty()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Staying<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.0.channel_binding()
+    }
+}
+
+type Connector = <MakeTlsConnector as MakeTlsConnect<Socket>>::TlsConnect;
+type Encrypted = <MakeTlsConnector as MakeTlsConnect<Socket>>::Stream;
+type ConnectError = <Connector as TlsConnect<Socket>>::Error;
+
+/// Makes connectors whose streams stay.
+struct StayingTls(MakeTlsConnector);
+
+struct StayingConnector(Connector);
+
+impl MakeTlsConnect<Socket> for StayingTls {
+    type Stream = Staying<Encrypted>;
+    type TlsConnect = StayingConnector;
+    type Error = <MakeTlsConnector as MakeTlsConnect<Socket>>::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> Result<StayingConnector, Self::Error> {
+        MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, domain).map(StayingConnector)
+    }
+}
+
+impl TlsConnect<Socket> for StayingConnector {
+    type Stream = Staying<Encrypted>;
+    type Error = ConnectError;
+    type Future = BoxFuture<'static, Result<Self::Stream, ConnectError>>;
+
+    fn connect(self, socket: Socket) -> Self::Future {
+        let connecting = self.0.connect(socket);
+        Box::pin(async move { connecting.await.map(Staying) })
+    }
+}
