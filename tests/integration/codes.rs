@@ -57,7 +57,7 @@ async fn create_list_and_scan(database: &Database, url: &str, codes: usize) -> R
             for number in (lane..codes).step_by(LANES) {
                 let target = format!("https://example.com/{number}");
                 let made = maker.post("/qr").jwt(owner.clone()).json(&json!({"targetUrl": target}));
-                let made = expect(201, &made.send().await?)?;
+                let made = expect(201, &made.send().await?).with_context(|| maker.logs().join("\n"))?;
                 let newest = async || {
                     let list = lister.get("/qr?limit=2").jwt(owner.clone()).send().await?;
                     let newest = expect(200, &list)?["items"][0].clone();
