@@ -22,6 +22,7 @@ mod port;
 mod postgres;
 mod pretence;
 mod proxy;
+mod python;
 mod scratch;
 
 pub use certificates::{Authority, Certificate};
@@ -31,3 +32,4 @@ pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};
 pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASSWORD, Postgres, ROLE, Stop};
 pub use pretence::Pretence;
 pub use proxy::{Counts, Ending, Message, Proxy, Trap};
+pub use python::{python_environment, run_to_end};

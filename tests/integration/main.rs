@@ -34,6 +34,7 @@ mod scans;
 mod smoke;
 mod statement_limit;
 mod symbol;
+mod template;
 mod webhook;
 mod webhook_sender;
 mod webhook_signatures;
