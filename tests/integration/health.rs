@@ -16,7 +16,7 @@ async fn health(url: impl Into<String>) -> Result<Lambda> {
 }
 
 async fn make_key(database: &Database, key: &str, scope: &str) -> Result<()> {
-    let hash = hex::encode(&Sha256::digest(key));
+    let hash = hex::encode(Sha256::digest(key));
     let sql = format!(
         "INSERT INTO api_keys (hash, prefix, owner, scopes) VALUES ('\\x{hash}', '{scope}', 'o', ARRAY['{scope}'])"
     );

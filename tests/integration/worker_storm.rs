@@ -101,7 +101,7 @@ async fn every_job_is_delivered_though_endpoint_and_workers_fail() -> Result<()>
         };
         tokio::select! {
             worked = all => { worked?; }
-            killed = killer => { let _: Result<()> = killed; }
+            ended = killer => { let _: Result<()> = ended; }
         }
         // Nobody runs: the leases of the dead end, and the waits of the failed.
         pass_time(&database).await?;
