@@ -22,6 +22,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure, beside the peers; takes minutes
+    Bench {
+        /// Only these: symbol, cold
+        names: Vec<String>,
+    },
     /// Install what the tests need and is missing, then run every test
     Test {
         /// Passed on to `cargo test`, `--` included
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         let cli = Cli::parse();
         match cli.command {
             None => dev::run(cli.options),
+            Some(Command::Bench { names }) => dev::bench::run(&names),
             // Not as parsed: clap takes the `--` away that `cargo test` needs.
             Some(Command::Test { arguments: _ }) => dev::tests::run(&env::args().skip(2).collect::<Vec<_>>()),
         }

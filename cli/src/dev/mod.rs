@@ -1,6 +1,7 @@
 //! `cargo dev`: everything on one machine, from nothing to the first code.
 
 pub mod account;
+pub mod bench;
 pub mod command;
 pub mod keeper;
 pub mod postgres;

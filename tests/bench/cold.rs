@@ -1,0 +1,185 @@
+//! Cold starts of `qr-redirect` beside its peers, under the same stand-in for Lambda, over TLS with SCRAM. `cold.sh` builds
+//! them all and runs this.
+//!
+//! Each run starts a new process of each function in turn and sends it one request that resolves a code and records a scan,
+//! and then some more. Prints medians as a Markdown table.
+
+#![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use harness::{Database, Lambda, LambdaBuilder, PASSWORD, Postgres, Proxy, ROLE};
+
+/// Rounds, each with one cold start of every function; `COLD_RUNS` says otherwise.
+const RUNS: usize = 21;
+/// Requests to a container after its first.
+const WARM: usize = 20;
+const PATH: &str = "/r/C0DE7";
+
+/// A function to be measured.
+struct Contender {
+    name: &'static str,
+    start: fn(&Path) -> LambdaBuilder,
+    database: Needs,
+    times: Vec<Times>,
+}
+
+/// What its `DATABASE_URL` may hold.
+#[derive(PartialEq)]
+enum Needs {
+    Nothing,
+    /// As this project takes it: `sslmode=verify-full` and `sslrootcert`.
+    LibpqUrl,
+    /// As tokio-postgres and node-postgres take it; the authority comes in `DATABASE_CA`.
+    BareUrl,
+}
+
+struct Times {
+    init: Duration,
+    first: Duration,
+    warm: Duration,
+    memory_kb: u64,
+}
+
+fn contenders() -> Vec<Contender> {
+    let contender = |name, database, start| Contender { name, start, database, times: Vec::new() };
+    vec![
+        contender("hello world, lambda_http", Needs::Nothing, |bin| lambda(bin, "cold-hello")),
+        contender("**qr-redirect**", Needs::LibpqUrl, |bin| lambda(bin, "qr-redirect")),
+        contender("naive Rust, the system's OpenSSL", Needs::BareUrl, |bin| lambda(bin, "naive-system")),
+        contender("naive Rust, vendored OpenSSL", Needs::BareUrl, |bin| lambda(bin, "naive-vendored")),
+        contender("Node and pg", Needs::BareUrl, |bin| lambda(bin, "node-pg")),
+    ]
+}
+
+fn lambda(binaries: &Path, name: &str) -> LambdaBuilder {
+    Lambda::builder(name).binary(binaries.join(name))
+}
+
+impl Contender {
+    async fn measure(
+        &self,
+        binaries: &Path,
+        database: &Database,
+        front: Option<&Proxy>,
+    ) -> Result<(Lambda, Times)> {
+        let postgres = database.postgres();
+        let address = front.map_or_else(|| postgres.address(), Proxy::address);
+        let ca = postgres.ca_pem_path().context("a cluster with TLS")?;
+        let bare = format!("postgres://{ROLE}:{PASSWORD}@localhost:{}/{}", address.port(), database.name);
+        let function = (self.start)(binaries);
+        let function = match self.database {
+            Needs::Nothing => function,
+            Needs::LibpqUrl => function.env("DATABASE_URL", postgres.url_at(address, &database.name)),
+            Needs::BareUrl => function.env("DATABASE_URL", bare).env("DATABASE_CA", ca.display().to_string()),
+        };
+        let lambda = function.start().await?;
+        let first = self.request(&lambda).await?;
+        let mut warm = Vec::new();
+        for _ in 0..WARM {
+            warm.push(self.request(&lambda).await?);
+        }
+        let times = Times {
+            init: lambda.init_time(),
+            first,
+            warm: median(warm),
+            memory_kb: peak_memory(lambda.pid())?,
+        };
+        Ok((lambda, times))
+    }
+
+    async fn request(&self, lambda: &Lambda) -> Result<Duration> {
+        let answer = lambda.get(PATH).send().await?;
+        let expected = if self.database == Needs::Nothing { 200 } else { 302 };
+        ensure!(answer.status == expected, "{}: {} {}", self.name, answer.status, answer.text());
+        Ok(answer.took)
+    }
+
+    /// Round trips of the first request and of one after it.
+    async fn round_trips(&self, binaries: &Path, database: &Database) -> Result<(usize, usize)> {
+        if self.database == Needs::Nothing {
+            return Ok((0, 0));
+        }
+        let proxy = Proxy::of(database.postgres()).await?;
+        let (lambda, _) = self.measure(binaries, database, Some(&proxy)).await?;
+        let all = proxy.round_trips();
+        proxy.reset();
+        self.request(&lambda).await?;
+        let warm = proxy.round_trips();
+        Ok((all - WARM * warm, warm))
+    }
+
+    fn total(&self) -> Duration {
+        median(self.times.iter().map(|times| times.init + times.first))
+    }
+}
+
+fn median<T: Ord>(times: impl IntoIterator<Item = T>) -> T {
+    let mut times: Vec<T> = times.into_iter().collect();
+    times.sort();
+    let middle = times.len() / 2;
+    times.swap_remove(middle)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The most that a process has had in memory, in KB.
+fn peak_memory(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    Ok(peak.trim().trim_end_matches(" kB").parse()?)
+}
+
+async fn code(database: &Database) -> Result<()> {
+    let insert = "INSERT INTO codes (id_key, short_id, owner, target_url, created_by, last_edit)
+                  VALUES ('C0DE7', 'C0DE7', 'me', 'https://example.com', gen_random_uuid(), gen_random_uuid())";
+    database.client().await?.execute_typed(insert, &[]).await?;
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let binaries = std::env::var_os("COLD_BINARIES").context("COLD_BINARIES is set by cold.sh")?;
+    let binaries = Path::new(&binaries);
+    let runs = std::env::var("COLD_RUNS").ok().map_or(Ok(RUNS), |runs| runs.parse())?;
+    let database = Postgres::tls().await?.database().await?;
+    code(&database).await?;
+    let mut contenders = contenders();
+    for _ in 0..runs {
+        for contender in &mut contenders {
+            let (_, times) = contender.measure(binaries, &database, None).await?;
+            contender.times.push(times);
+        }
+    }
+
+    println!("Medians of {runs} cold starts each, in turn, over TLS and SCRAM on loopback.\n");
+    println!(
+        "| | init ms | first request ms | cold total ms | warm ms | memory MB | round trips first, warm |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for contender in &contenders {
+        let of = |time: fn(&Times) -> Duration| milliseconds(median(contender.times.iter().map(time)));
+        let (first, warm) = contender.round_trips(binaries, &database).await?;
+        println!(
+            "| {} | {:.1} | {:.1} | {:.1} | {:.2} | {} | {first}, {warm} |",
+            contender.name,
+            of(|times| times.init),
+            of(|times| times.first),
+            milliseconds(contender.total()),
+            of(|times| times.warm),
+            median(contender.times.iter().map(|times| times.memory_kb)) / 1024,
+        );
+    }
+    let total =
+        |name: &str| contenders.iter().find(|contender| contender.name.contains(name)).map(Contender::total);
+    let ours = total("qr-redirect").context("ours")?;
+    for peer in ["the system's OpenSSL", "vendored OpenSSL", "Node"] {
+        let theirs = total(peer).context("a peer")?;
+        println!("\nqr-redirect takes {:.0} % of {peer}.", 100.0 * ours.as_secs_f64() / theirs.as_secs_f64());
+    }
+    Ok(())
+}
