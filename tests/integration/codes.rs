@@ -1,5 +1,7 @@
 //! The main job: create a code, see it, scan it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::{try_join, try_join_all};
 use harness::{Database, Lambda, PgBouncer, Postgres};
@@ -48,8 +50,10 @@ async fn through_a_transaction_pooler_too() -> Result<()> {
 /// a connection of its own.
 async fn create_list_and_scan(database: &Database, url: &str, codes: usize) -> Result<()> {
     const LANES: usize = 16;
-    let generating = try_join_all((0..LANES).map(|_| generate(url).start())).await?;
-    let redirecting = try_join_all((0..LANES).map(|_| redirect(url).start())).await?;
+    // 32 unoptimized clients that authenticate at once may take long on a busy machine.
+    let patient = Duration::from_secs(28);
+    let generating = try_join_all((0..LANES).map(|_| generate(url).timeout(patient).start())).await?;
+    let redirecting = try_join_all((0..LANES).map(|_| redirect(url).timeout(patient).start())).await?;
     let lane = |lane: usize| {
         let (maker, lister) = (&generating[lane], &generating[(lane + 1) % LANES]);
         let (scanner, owner) = (&redirecting[lane], json!({"sub": format!("owner {lane}")}));
