@@ -259,6 +259,8 @@ async fn every_wrong_parameter_is_named_and_none_reaches_the_database() -> Resul
             assert_eq!(named(&answer)?, [parameter], "{path} {parameter}={value}");
         }
     }
+    let cramped = codes.get(&format!("{id}/image.png?size=64&margin=16")).send().await?;
+    assert_eq!(named(&cramped)?, ["size"]);
     assert_eq!(proxy.round_trips(), 0);
     Ok(())
 }

@@ -183,15 +183,19 @@ impl Call {
         let pairs = query_pairs(&self.request);
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let options = ImageOptions::from_query(pairs).map_err(PublicError::Invalid)?;
+        let encode = |id: &str| {
+            Symbol::new(&self.state.base, id, &options).map_err(|error| PublicError::Invalid(vec![error]))
+        };
+        // A symbol that these options leave no room for is refused for any spelling of its id.
+        encode(id.as_str())?;
         let short_id = read::image_id(&self.state.database, &id, self.context.deadline).await?;
         let tag = symbol::etag(format, &self.state.base, &short_id, &options);
         let tag = HeaderValue::from_str(&tag).map_err(|_| PublicError::Internal)?;
         let mut response = if http::holds(self.request.headers(), &tag) {
             http::not_modified()
         } else {
-            let symbol = Symbol::new(&self.state.base, &short_id, &options)
-                .map_err(|error| PublicError::Invalid(vec![error]))?;
-            http::respond(StatusCode::OK, format.media_type(), image_body(format, symbol.draw(format)))
+            let image = encode(&short_id)?.draw(format);
+            http::respond(StatusCode::OK, format.media_type(), image_body(format, image))
         };
         let headers = response.headers_mut();
         headers
