@@ -36,6 +36,7 @@ mod statement_limit;
 mod symbol;
 mod template;
 mod webhook;
+mod webhook_rotation;
 mod webhook_sender;
 mod webhook_signatures;
 mod webhook_storm;

@@ -229,6 +229,12 @@ async fn whatever_is_verified_json_is_kept() -> Result<()> {
             r#"{"type":"account.updated","data":{"accountId":"a","status":"x"}}"#.to_owned(),
             "occurredAt: missing",
         ),
+        (
+            "before Christ",
+            r#"{"type":"account.updated","timestamp":"0000-12-31T23:59:59Z","data":{"accountId":"a","status":"x"}}"#
+                .to_owned(),
+            "occurredAt: out_of_range",
+        ),
         ("no type", "{}".to_owned(), "type: missing"),
         ("a number", "17".to_owned(), "event: wrong_type"),
     ];
@@ -245,10 +251,12 @@ async fn whatever_is_verified_json_is_kept() -> Result<()> {
     }
     let raw = "SELECT convert_from(raw, 'UTF8') FROM events WHERE event_id = 'nul'";
     assert_eq!(one(&database, raw).await?, cases[1].1, "the bytes as they were sent");
+    let first_year = account(r#"{"accountId":"a","status":"x"}"#).replace("2026-01-01", "0001-01-01");
+    assert_eq!(standard(&lambda, "first year", first_year.as_bytes()).send().await?.status, 202);
     let twice = account(r#"{"accountId":"first","accountId":"last","status":"x"}"#);
     assert_eq!(standard(&lambda, "twice", twice.as_bytes()).base64().send().await?.status, 202);
     assert_eq!(
-        one(&database, "SELECT external_id FROM accounts").await?,
+        one(&database, "SELECT max(external_id) FROM accounts").await?,
         "last",
         "as for JavaScript and jsonb"
     );

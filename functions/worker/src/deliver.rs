@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, Response, redirect};
 use shared::database::tls::{TlsError, TrustStore};
@@ -59,10 +59,8 @@ impl Courier {
         if self.guard.forbids(url) {
             return Ending::without_answer(Outcome::ForbiddenAddress);
         }
-        let Some(headers) = headers(source, job, raw) else {
-            return Ending::without_answer(Outcome::NoPayload);
-        };
-        match self.client.post(url.clone()).headers(headers).body(raw.clone()).send().await {
+        match self.client.post(url.clone()).headers(headers(source, job, raw)).body(raw.clone()).send().await
+        {
             Ok(answer) => self.read(answer, raw).await,
             Err(error) => Ending::without_answer(outcome_of(&error)),
         }
@@ -83,23 +81,27 @@ impl Courier {
     }
 }
 
-/// The id stays the same over all attempts; time and signature are those of this one. None for an id that no header can
-/// hold, which no scheme lets through.
-fn headers(source: &Source, job: &Job, raw: &[u8]) -> Option<HeaderMap> {
-    let id = job.message_id();
-    let now = Timestamp::now();
+/// The id stays the same over all attempts; time and signature are those of this one.
+fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
+    let (id, now) = (job.message_id(), Timestamp::now());
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("webhook-timestamp", HeaderValue::from(now.as_second()));
-    headers.insert("webhook-signature", HeaderValue::try_from(signatures(source, &id, now, raw)).ok()?);
-    headers.insert("webhook-id", HeaderValue::try_from(id).ok()?);
-    headers.insert("tessera-source", HeaderValue::try_from(&job.source).ok()?);
     headers.insert("tessera-attempt", HeaderValue::from(job.attempt));
-    // GitHub and Shopify say it in a header alone, so that the body does not tell.
-    if let Some(Ok(value)) = job.event_type.as_deref().map(HeaderValue::try_from) {
-        headers.insert(HeaderName::from_static("tessera-event-type"), value);
+    let texts = [
+        ("webhook-id", Some(id.as_str())),
+        ("webhook-signature", Some(&signatures(source, &id, now, raw))),
+        ("tessera-source", Some(&job.source)),
+        // GitHub and Shopify say it in a header alone, so that the body does not tell.
+        ("tessera-event-type", job.event_type.as_deref()),
+    ];
+    for (name, text) in texts {
+        // All but the type, which may be anything, are visible ASCII.
+        if let Some(Ok(value)) = text.map(HeaderValue::try_from) {
+            headers.insert(name, value);
+        }
     }
-    Some(headers)
+    headers
 }
 
 async fn beginning(mut answer: Response) -> Vec<u8> {

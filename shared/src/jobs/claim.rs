@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -39,13 +40,19 @@ pub struct Job {
 }
 
 impl Job {
-    /// The id that every delivery of this event carries: by it the receiver knows one that it has seen.
+    /// The id that every delivery of this event carries: by it the receiver knows one that it has seen. The sender's id,
+    /// or its hash where no header could hold it.
     #[must_use]
     pub fn message_id(&self) -> String {
-        if self.topic.is_empty() {
+        let id = if self.topic.is_empty() {
             self.event_id.clone()
         } else {
             format!("{}:{}", self.event_id, self.topic)
+        };
+        if id.bytes().all(|b| b.is_ascii_graphic()) {
+            id
+        } else {
+            format!("sha256:{}", hex::encode(Sha256::digest(id)))
         }
     }
 }

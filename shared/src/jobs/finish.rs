@@ -194,5 +194,7 @@ mod tests {
         assert_eq!(job.message_id(), "e");
         job.topic = "orders/paid".to_owned();
         assert_eq!(job.message_id(), "e:orders/paid");
+        job.event_id = "line\nbreak".to_owned();
+        assert!(job.message_id().starts_with("sha256:"), "a header could not hold it");
     }
 }

@@ -14,7 +14,7 @@ use crate::secrets::{Secret, SecretError, Source as SecretSource};
 const MAX_AGE: Duration = Duration::from_mins(5);
 /// A refused request has them read again, since a secret may have been rotated, but not more often than this:
 /// anybody can send a request that is refused.
-const MIN_AGE: Duration = Duration::from_secs(10);
+const REREAD_PAUSE: Duration = Duration::from_secs(10);
 
 const GIVEN: &str = "WEBHOOK_SOURCES";
 const ARN: &str = "WEBHOOK_SOURCES_SECRET_ARN";
@@ -29,13 +29,13 @@ pub struct ConfiguredSources {
 struct Known {
     sources: Arc<Sources>,
     read_at: SystemTime,
+    /// When a refused request last had them read.
+    reread_at: Option<SystemTime>,
 }
 
-impl Known {
-    fn age(&self) -> Duration {
-        // A clock that was set back makes it old.
-        self.read_at.elapsed().unwrap_or(Duration::MAX)
-    }
+/// By the wall clock, which goes on while a container is frozen. One that was set back makes everything old.
+fn has_passed(limit: Duration, since: SystemTime) -> bool {
+    since.elapsed().map_or(true, |age| age >= limit)
 }
 
 /// Why there are no sources to check a request against.
@@ -71,7 +71,7 @@ impl ConfiguredSources {
     pub async fn current(&self, deadline: Deadline) -> Result<Arc<Sources>, Unconfigured> {
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()
-            && (self.secret.given().is_some() || known.age() < MAX_AGE)
+            && (self.secret.given().is_some() || !has_passed(MAX_AGE, known.read_at))
         {
             return Ok(Arc::clone(&known.sources));
         }
@@ -93,16 +93,20 @@ impl ConfiguredSources {
             return None;
         }
         let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref() {
+        if let Some(known) = known.as_mut() {
             if !Arc::ptr_eq(&known.sources, refused_by) {
                 return Some(Arc::clone(&known.sources));
             }
-            if known.age() < MIN_AGE {
+            if known.reread_at.is_some_and(|at| !has_passed(REREAD_PAUSE, at)) {
                 return None;
             }
+            known.reread_at = Some(SystemTime::now());
         }
         match self.read(deadline).await {
-            Ok(read) => Some(Arc::clone(&known.insert(read).sources)),
+            Ok(read) => {
+                let read = Known { reread_at: Some(SystemTime::now()), ..read };
+                Some(Arc::clone(&known.insert(read).sources))
+            }
             Err(error) => {
                 tracing::error!(%error, "webhook sources: keeping those that were read before");
                 None
@@ -116,7 +120,11 @@ impl ConfiguredSources {
 }
 
 fn parse(json: &Secret) -> Result<Known, SourcesError> {
-    Ok(Known { sources: Arc::new(Sources::parse(json.expose())?), read_at: SystemTime::now() })
+    Ok(Known {
+        sources: Arc::new(Sources::parse(json.expose())?),
+        read_at: SystemTime::now(),
+        reread_at: None,
+    })
 }
 
 #[cfg(test)]

@@ -246,7 +246,8 @@ pub(super) fn attributes(data: Map<String, Value>) -> Result<Value, Nonsense> {
 }
 
 /// RFC 3339 with an offset, or a Unix time in seconds (fractions allowed) or milliseconds: from 10^11 on, a
-/// number is milliseconds (as seconds that would be the year 5138). Cut to microseconds, as PostgreSQL keeps.
+/// number is milliseconds (as seconds that would be the year 5138). Cut to microseconds, as PostgreSQL keeps. Years
+/// before 1 are out of range: PostgreSQL writes them differently, or not at all.
 pub(super) fn time(value: &Value) -> Result<Timestamp, Nonsense> {
     let wrong = |fault| Nonsense { field: "occurredAt", fault };
     let time = match value {
@@ -254,6 +255,10 @@ pub(super) fn time(value: &Value) -> Result<Timestamp, Nonsense> {
         Value::Number(number) => unix_time(number).ok_or(wrong(Fault::OutOfRange))?,
         _ => return Err(wrong(Fault::WrongType)),
     };
+    let year_1 = -62_135_596_800;
+    if time.as_second() < year_1 {
+        return Err(wrong(Fault::OutOfRange));
+    }
     Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| wrong(Fault::OutOfRange))
 }
 
