@@ -157,10 +157,11 @@ async fn a_database_that_cannot_be_reached_is_named_within_3_s() -> Result<()> {
     let ca = scratch.path().join("other-ca.pem");
     std::fs::write(&ca, wrong_ca.pem())?;
     let root = good.split("sslrootcert=").nth(1).context("no root")?;
+    let misnamed = Postgres::builder().certificate(harness::Certificate::WrongName).start().await?;
     for (url, diagnosis, advice) in [
         (good.replace(harness::PASSWORD, "wrong"), "wrong_password", "copy user and password"),
         (good.replace(root, ca.to_str().context("path")?), "untrusted_certificate", "DATABASE_CA"),
-        (good.replace("@localhost:", "@127.0.0.1:"), "wrong_name", "connect by the name"),
+        (misnamed.url("postgres"), "wrong_name", "connect by the name"),
         (good.replace(&tls.name, "nowhere"), "no_such_database", "after the last slash"),
         ("postgres://u:p@127.0.0.1:1/d".to_owned(), "refused", "the port is right"),
         ("postgres://u:p@no-such-host.invalid/d".to_owned(), "unknown_host", "copy the URL anew"),

@@ -9,6 +9,7 @@ mod probe;
 mod understood;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
@@ -19,6 +20,7 @@ use shared::database::tls::TrustStore;
 use shared::deadline::Deadline;
 use shared::health::{self, Check, Diagnosis, Report, Status, Verdict};
 use shared::retry::Phase;
+use tokio::time::timeout;
 use tokio_postgres::{Client, types::ToSql};
 
 use crate::verdicts;
@@ -40,7 +42,7 @@ pub struct Options {
 /// Looks, and tells. Exit code 0: fine; 1: warnings; 2: failures.
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut checks = Vec::new();
-    examine(&options, &Environment::of_process(), &mut checks).await;
+    Box::pin(examine(&options, &Environment::of_process(), &mut checks)).await;
     let status = Status::of(&checks);
     if options.json {
         println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
@@ -58,7 +60,11 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     checks.push(probe::latency(&client).await);
     checks.push(probe::named_statements(&client, &url).await);
     checks.push(probe::several(&url, &config, &trust).await);
-    let is_migrated = match report(&client).await {
+    let report = match timeout(REPORT_PATIENCE, report(&client)).await {
+        Ok(report) => report,
+        Err(_) => Err(blocked(&url, &config, &trust).await),
+    };
+    let is_migrated = match report {
         Ok(report) => {
             checks.push(probe::settings(&report.facts));
             checks.push(probe::budget(&report.facts, &url, options.containers));
@@ -78,6 +84,34 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     if options.probes > 0 && is_migrated {
         checks.push(consistency::test(config, &trust, &client, options.probes).await);
     }
+}
+
+/// Long before this, the report is there, unless it waits for a lock.
+const REPORT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who holds what the report waits for, asked over another connection, and without touching any table.
+async fn blocked(url: &DatabaseUrl, config: &DatabaseConfig, trust: &TrustStore) -> Check {
+    let sql = "SELECT DISTINCT format('process %s (%s, %s)', holder.pid, holder.application_name,
+                      coalesce(holder.state, 'state not visible'))
+               FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) AS blocking
+               JOIN pg_stat_activity holder ON holder.pid = blocking
+               WHERE waiting.wait_event_type = 'Lock'";
+    let mut holders = Vec::new();
+    if let Some(host) = url.hosts().first()
+        && let Ok((client, _)) = path::connect(url, host, config, trust).await
+        && let Ok(rows) = client.query_typed(sql, &[]).await
+    {
+        holders.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    }
+    let observed = match holders.as_slice() {
+        [] => "no answer in time".to_owned(),
+        holders => format!("no answer in time: a table is locked by {}", holders.join(", ")),
+    };
+    Check::ok("locks", observed, "whoever needs the table waits, and is given up after 10 s").when(
+        true,
+        Verdict::Fail,
+        "look at the process named: SELECT * FROM pg_stat_activity WHERE pid = …; end it with pg_terminate_backend(pid)",
+    )
 }
 
 /// The same report as the health function's.
@@ -125,7 +159,7 @@ async fn run_statement(
 
 /// Long enough for any one step of an examination.
 fn patience() -> Deadline {
-    Deadline::after(std::time::Duration::from_secs(15))
+    Deadline::after(Duration::from_secs(15))
 }
 
 /// Whether the servers of `url` are poolers, in a word for people.

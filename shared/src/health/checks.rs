@@ -255,11 +255,11 @@ fn replicas(facts: &Facts) -> Check {
 pub(super) fn replica(facts: &ReplicaFacts) -> Check {
     let why =
         "reads go to DATABASE_READ_URL; what it does not know yet costs a second round trip to the primary";
-    let seconds = facts.lag_seconds.unwrap_or_default();
-    let observed = match (facts.in_recovery, facts.lag_seconds) {
-        (false, _) => "not a replica: it takes writes".to_owned(),
-        (true, None) => "a replica that has applied nothing yet".to_owned(),
-        (true, Some(seconds)) => format!("{} behind", duration(seconds)),
+    let seconds = facts.lag_seconds;
+    let observed = if facts.in_recovery {
+        format!("{} behind", duration(seconds))
+    } else {
+        "not a replica: it takes writes".to_owned()
     };
     lag(Check::ok("read_replica", observed, why), seconds)
 }

@@ -234,8 +234,8 @@ pub struct Table {
     pub vacuumed_at: Option<Timestamp>,
     /// Whether the role may read and write it.
     pub usable: bool,
-    /// Size without indexes.
-    pub bytes: Option<i64>,
-    /// Size of its indexes.
-    pub index_bytes: Option<i64>,
+    /// Size without indexes, when it was last vacuumed or analysed.
+    pub bytes: i64,
+    /// Size of its indexes, at the same time.
+    pub index_bytes: i64,
 }

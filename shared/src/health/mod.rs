@@ -37,7 +37,8 @@ pub const REPLICA: Statement = Statement {
               'lagSeconds', CASE
                   WHEN NOT pg_is_in_recovery() THEN 0
                   WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-                  ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END) AS facts",
+                  ELSE extract(epoch FROM clock_timestamp()
+                               - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END) AS facts",
     parameters: &[],
     repeat: Repeat::Read,
 };
@@ -89,8 +90,8 @@ pub struct Report {
 pub struct ReplicaFacts {
     /// Whether it is a replica at all.
     pub in_recovery: bool,
-    /// Age of the last change it has applied, in seconds, while more is waiting; `None` before the first.
-    pub lag_seconds: Option<f64>,
+    /// Age of the last change it has applied, or of its start before the first, in seconds; 0 while nothing waits.
+    pub lag_seconds: f64,
 }
 
 impl Report {

@@ -99,19 +99,11 @@ fn tables(text: &mut Text, report: &Report) {
     }
     text.help("tessera_table_size_bytes", "Size without indexes.");
     for table in tables {
-        text.sample(
-            "tessera_table_size_bytes",
-            &[("table", &table.name)],
-            float(table.bytes.unwrap_or_default()),
-        );
+        text.sample("tessera_table_size_bytes", &[("table", &table.name)], float(table.bytes));
     }
     text.help("tessera_table_index_size_bytes", "Size of the indexes.");
     for table in tables {
-        text.sample(
-            "tessera_table_index_size_bytes",
-            &[("table", &table.name)],
-            float(table.index_bytes.unwrap_or_default()),
-        );
+        text.sample("tessera_table_index_size_bytes", &[("table", &table.name)], float(table.index_bytes));
     }
 }
 

@@ -76,11 +76,18 @@ sessions AS (
     FROM pg_stat_activity
     WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
 ),
+-- Sizes by the pages that the last VACUUM or ANALYZE counted: the functions that measure would wait for whoever has
+-- locked a table, when a report is needed most.
 tables AS (
     SELECT s.relname AS name, s.relid, s.n_live_tup AS live, s.n_dead_tup AS dead,
            greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at,
-           has_table_privilege(s.relid, 'SELECT') AND has_table_privilege(s.relid, 'INSERT') AS usable
-    FROM pg_stat_user_tables s WHERE s.relname = ANY ($3) AND s.schemaname = ANY (current_schemas(false))
+           has_table_privilege(s.relid, 'SELECT') AND has_table_privilege(s.relid, 'INSERT') AS usable,
+           (SELECT sum(relpages::bigint) FROM pg_class WHERE oid IN (s.relid, own.reltoastrelid))
+               * current_setting('block_size')::int AS bytes,
+           (SELECT coalesce(sum(index.relpages::bigint), 0) FROM pg_index i JOIN pg_class index ON index.oid = i.indexrelid
+            WHERE i.indrelid = s.relid) * current_setting('block_size')::int AS index_bytes
+    FROM pg_stat_user_tables s JOIN pg_class own ON own.oid = s.relid
+    WHERE s.relname = ANY ($3) AND s.schemaname = ANY (current_schemas(false))
 )
 SELECT jsonb_build_object(
     'answers', (SELECT jsonb_object_agg(name, answer) FROM answers),
@@ -133,7 +140,6 @@ SELECT jsonb_build_object(
         'lagSeconds', coalesce(max(extract(epoch FROM replay_lag)), 0)) FROM pg_stat_replication),
     'tables', (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'name', name, 'live', live, 'dead', dead, 'vacuumedAt', vacuumed_at, 'usable', usable,
-        'bytes', CASE WHEN $2 THEN pg_table_size(relid) END,
-        'indexBytes', CASE WHEN $2 THEN pg_indexes_size(relid) END) ORDER BY name), '[]') FROM tables),
+        'bytes', bytes, 'indexBytes', index_bytes) ORDER BY name), '[]') FROM tables),
     'databaseBytes', CASE WHEN $2 THEN pg_database_size(current_database()) END
 ) AS facts
