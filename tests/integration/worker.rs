@@ -299,6 +299,8 @@ async fn nothing_is_claimed_that_could_not_be_delivered_in_time() -> Result<()> 
     let report = setup.worker.invoke(&json!({}), Some(Duration::from_millis(800))).await?.payload;
     assert_eq!(report["claimed"], 0);
     assert_eq!(setup.one("SELECT attempt FROM jobs").await?, "0");
+    let logs = setup.worker.logs().join("\n");
+    assert!(logs.contains("WORKER_TIMEOUT_SECONDS"), "{logs}");
     Ok(())
 }
 

@@ -54,6 +54,11 @@ pub(crate) async fn run(state: Arc<State>, context: Context) -> Result<Report, D
     loop {
         let most = capacity(settings, deadline);
         if most == 0 {
+            if report.claimed == 0 {
+                tracing::error!(
+                    "no time for one delivery: the function's timeout is too short for WORKER_TIMEOUT_SECONDS"
+                );
+            }
             break;
         }
         let claimed = claim(database, most, deadline.left() + LEASE_MARGIN, deadline).await?;
