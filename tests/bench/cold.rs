@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,35 +60,32 @@ fn lambda(binaries: &Path, name: &str) -> LambdaBuilder {
 }
 
 impl Contender {
-    async fn measure(
-        &self,
-        binaries: &Path,
-        database: &Database,
-        front: Option<&Proxy>,
-    ) -> Result<(Lambda, Times)> {
+    async fn start(&self, binaries: &Path, database: &Database, front: SocketAddr) -> Result<Lambda> {
         let postgres = database.postgres();
-        let address = front.map_or_else(|| postgres.address(), Proxy::address);
-        let ca = postgres.ca_pem_path().context("a cluster with TLS")?;
-        let bare = format!("postgres://{ROLE}:{PASSWORD}@localhost:{}/{}", address.port(), database.name);
         let function = (self.start)(binaries);
         let function = match self.database {
             Needs::Nothing => function,
-            Needs::LibpqUrl => function.env("DATABASE_URL", postgres.url_at(address, &database.name)),
-            Needs::BareUrl => function.env("DATABASE_URL", bare).env("DATABASE_CA", ca.display().to_string()),
+            Needs::LibpqUrl => function.env("DATABASE_URL", postgres.url_at(front, &database.name)),
+            Needs::BareUrl => {
+                let ca = postgres.ca_pem_path().context("a cluster with TLS")?;
+                let url =
+                    format!("postgres://{ROLE}:{PASSWORD}@localhost:{}/{}", front.port(), database.name);
+                function.env("DATABASE_URL", url).env("DATABASE_CA", ca.display().to_string())
+            }
         };
-        let lambda = function.start().await?;
+        function.start().await
+    }
+
+    async fn measure(&mut self, binaries: &Path, database: &Database) -> Result<()> {
+        let lambda = self.start(binaries, database, database.postgres().address()).await?;
         let first = self.request(&lambda).await?;
         let mut warm = Vec::new();
         for _ in 0..WARM {
             warm.push(self.request(&lambda).await?);
         }
-        let times = Times {
-            init: lambda.init_time(),
-            first,
-            warm: median(warm),
-            memory_kb: peak_memory(lambda.pid())?,
-        };
-        Ok((lambda, times))
+        let (init, warm, memory_kb) = (lambda.init_time(), median(warm), peak_memory(lambda.pid())?);
+        self.times.push(Times { init, first, warm, memory_kb });
+        Ok(())
     }
 
     async fn request(&self, lambda: &Lambda) -> Result<Duration> {
@@ -97,18 +95,17 @@ impl Contender {
         Ok(answer.took)
     }
 
-    /// Round trips of the first request and of one after it.
-    async fn round_trips(&self, binaries: &Path, database: &Database) -> Result<(usize, usize)> {
-        if self.database == Needs::Nothing {
-            return Ok((0, 0));
-        }
+    /// Round trips of the first request, connecting included, and of the next.
+    async fn round_trips(&self, binaries: &Path, database: &Database) -> Result<[usize; 2]> {
         let proxy = Proxy::of(database.postgres()).await?;
-        let (lambda, _) = self.measure(binaries, database, Some(&proxy)).await?;
-        let all = proxy.round_trips();
-        proxy.reset();
-        self.request(&lambda).await?;
-        let warm = proxy.round_trips();
-        Ok((all - WARM * warm, warm))
+        let lambda = self.start(binaries, database, proxy.address()).await?;
+        let mut counts = [0; 2];
+        for count in &mut counts {
+            proxy.reset();
+            self.request(&lambda).await?;
+            *count = proxy.round_trips();
+        }
+        Ok(counts)
     }
 
     fn total(&self) -> Duration {
@@ -151,8 +148,7 @@ async fn main() -> Result<()> {
     let mut contenders = contenders();
     for _ in 0..runs {
         for contender in &mut contenders {
-            let (_, times) = contender.measure(binaries, &database, None).await?;
-            contender.times.push(times);
+            contender.measure(binaries, &database).await?;
         }
     }
 
@@ -163,7 +159,7 @@ async fn main() -> Result<()> {
     println!("|---|---|---|---|---|---|---|");
     for contender in &contenders {
         let of = |time: fn(&Times) -> Duration| milliseconds(median(contender.times.iter().map(time)));
-        let (first, warm) = contender.round_trips(binaries, &database).await?;
+        let [first, warm] = contender.round_trips(binaries, &database).await?;
         println!(
             "| {} | {:.1} | {:.1} | {:.1} | {:.2} | {} | {first}, {warm} |",
             contender.name,
