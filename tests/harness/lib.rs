@@ -15,6 +15,7 @@
 //! ```
 
 mod certificates;
+mod direct_tls;
 mod guard;
 mod lambda;
 mod pgbouncer;
@@ -24,8 +25,10 @@ mod pretence;
 mod proxy;
 mod python;
 mod scratch;
+mod secrets_manager;
 
 pub use certificates::{Authority, Certificate};
+pub use direct_tls::DirectTls;
 pub use guard::{Exit, Lines};
 pub use lambda::{Builder as LambdaBuilder, Invoked, Lambda, Request, Response};
 pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};
@@ -33,3 +36,4 @@ pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASS
 pub use pretence::Pretence;
 pub use proxy::{Counts, Ending, Message, Proxy, Trap};
 pub use python::{python_environment, run_to_end};
+pub use secrets_manager::SecretsManager;

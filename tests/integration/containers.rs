@@ -69,6 +69,11 @@ pub(crate) async fn tried_again(lambda: &Lambda, times: usize) -> Result<()> {
     until("the function tries again", async || Ok(tries() >= times)).await
 }
 
+/// Waits until the function's log has this text. It is collected apart from the answers.
+pub(crate) async fn says(lambda: &Lambda, text: &str) -> Result<()> {
+    until(text, async || Ok(lambda.logs().iter().any(|line| line.contains(text)))).await
+}
+
 /// Waits until a statement of a function waits for a lock.
 pub(crate) async fn stuck(database: &Database) -> Result<()> {
     let waiting = "SELECT 1 FROM pg_stat_activity

@@ -1,0 +1,59 @@
+//! A server that speaks direct TLS, as PostgreSQL does from version 17 on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::Postgres;
+use crate::certificates::{Authority, Certificate};
+use crate::guard::{Guarded, guarded_command};
+use crate::port::Port;
+use crate::scratch::{Scratch, write_for_service};
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A TLS front for a cluster without TLS.
+#[derive(Debug)]
+pub struct DirectTls {
+    port: Port,
+    authority: Authority,
+    _server: Guarded,
+    _scratch: Scratch,
+}
+
+impl DirectTls {
+    /// Starts it.
+    pub async fn in_front_of(postgres: &Postgres) -> Result<Self> {
+        let (port, authority, scratch) = (Port::reserve()?, Authority::new()?, Scratch::new("direct-tls")?);
+        let identity = authority.issue(Certificate::Good)?;
+        let [certificate, key] = ["tls.crt", "tls.key"].map(|name| scratch.path().join(name));
+        write_for_service(&certificate, &identity.certificate)?;
+        write_for_service(&key, &identity.key)?;
+        let mut command = guarded_command("KILL", "python3");
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/direct_tls.py"));
+        command.args([port.address(), postgres.address()].map(|address| address.port().to_string()));
+        command.arg(certificate).arg(key);
+        let server = Guarded::spawn(command, None)?;
+        let front = Self { port, authority, _server: server, _scratch: scratch };
+        let ready = async {
+            while tokio::net::TcpStream::connect(front.address()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, ready).await.context("the TLS front did not start")?;
+        Ok(front)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The authority that signed its certificate.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}

@@ -1,0 +1,99 @@
+//! AWS Secrets Manager, as moto plays it (<https://docs.getmoto.org>).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::guard::{Guarded, guarded_command};
+use crate::port::Port;
+
+const MOTO: &str = "moto[server]==5.2.5";
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// Moto does not check it, but reads from it which service is meant.
+const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request, \
+                         SignedHeaders=host, Signature=0";
+
+/// One for all tests of this process; each uses secrets with names of its own.
+#[derive(Debug)]
+pub struct SecretsManager {
+    port: Port,
+    _server: Guarded,
+}
+
+impl SecretsManager {
+    /// Installs moto under the target directory if it is not there, and starts it.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<SecretsManager> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    async fn start() -> Result<Self> {
+        let moto = tokio::task::spawn_blocking(install).await??;
+        let port = Port::reserve()?;
+        let mut command = guarded_command("KILL", moto);
+        command.args(["-H", "127.0.0.1", "-p", &port.address().port().to_string()]);
+        let server = Guarded::spawn(command, None)?;
+        let started = Self { port, _server: server };
+        let ready = async {
+            while tokio::net::TcpStream::connect(started.address()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, ready).await.context("moto did not start")?;
+        Ok(started)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Makes the secret `name`, or gives it another text.
+    pub async fn put(&self, name: &str, text: &str) -> Result<()> {
+        let made = self.call("CreateSecret", &json!({"Name": name, "SecretString": text})).await?;
+        if !made.is_success() {
+            let changed =
+                self.call("PutSecretValue", &json!({"SecretId": name, "SecretString": text})).await?;
+            ensure!(changed.is_success(), "moto does not take {name}");
+        }
+        Ok(())
+    }
+
+    async fn call(&self, action: &str, body: &Value) -> Result<reqwest::StatusCode> {
+        let request = reqwest::Client::new()
+            .post(format!("http://{}/", self.address()))
+            .header("x-amz-target", format!("secretsmanager.{action}"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("authorization", SIGNATURE)
+            .body(body.to_string());
+        Ok(request.send().await?.status())
+    }
+}
+
+/// The path of `moto_server`, in a virtual environment that is made once.
+fn install() -> Result<PathBuf> {
+    let tests = std::env::current_exe()?;
+    let target = tests.ancestors().nth(3).context("the tests' binary is in no target directory")?;
+    let environment = target.join("tmp").join(MOTO.replace(['[', ']', '='], "-"));
+    // Written last: an installation that was interrupted is done again.
+    let complete = environment.join("complete");
+    if !complete.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let mut pip = Command::new(environment.join("bin/python"));
+        run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MOTO]))?;
+        std::fs::write(&complete, "")?;
+    }
+    Ok(Path::new(&environment).join("bin/moto_server"))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
