@@ -70,3 +70,33 @@ impl Deadline {
         self.reserve * 2 / 5
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_invocation(left: Duration) -> Deadline {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Deadline::of_invocation(u64::try_from((now + left).as_millis()).unwrap())
+    }
+
+    #[test]
+    fn there_is_time_to_cancel_and_to_answer_before_lambda_stops_the_function() {
+        for left in [200, 1000, 3000, 10_000, 29_000].map(Duration::from_millis) {
+            let deadline = of_invocation(left);
+            let spent = deadline.left() + 2 * deadline.cancel_patience();
+            assert!(spent < left, "{spent:?} of {left:?}");
+            assert!(deadline.left() >= left / 2, "{:?} of {left:?} to work in", deadline.left());
+            // A limit of one statement leaves the rest as it is.
+            let within = deadline.within(Duration::from_millis(1));
+            assert!(within.left() <= Duration::from_millis(1));
+            assert_eq!(within.cancel_patience(), deadline.cancel_patience());
+        }
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_none() {
+        assert!(Deadline::of_invocation(0).left() > Duration::from_secs(20));
+        assert!(of_invocation(Duration::from_mins(15)).left() <= Deadline::LONGEST);
+    }
+}

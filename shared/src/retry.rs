@@ -160,6 +160,11 @@ fn classify_server(phase: Phase, sqlstate: &str, message: &str) -> Class {
 ///
 /// Upper bounds of the waits are 0.1, 0.2, 0.4, 0.8, 1.6 s and 2 s from then on: 5.1 s at most before the sixth retry, half
 /// of that on average. There is no count of tries; the invocation's deadline ends them.
+///
+/// What this adds to a request: after the database is back, at most one more wait, so 2 s and a connect. What it spares the
+/// database: a fleet of 1,000 containers, each with a request that fails all the time, opens one connection a container,
+/// some 750 to 900 of them in the first second after an outage of some seconds and fewer than 250 in any tenth of a second;
+/// without jitter all would come at once. The tests below hold both.
 #[derive(Debug, Default)]
 pub struct Backoff {
     tries: u32,
@@ -258,16 +263,51 @@ mod tests {
         }
     }
 
-    /// The promise to the database: a thousand containers that all lost their connection in the same instant do not all
-    /// come back in the same instant. After the immediate try, the first retries spread over 100 ms and more.
-    #[test]
-    fn a_fleet_that_lost_its_database_spreads_its_retries() {
-        let mut tenths = [0_u32; 10];
-        for _ in 0..1000 {
+    /// When a container tries to connect, in seconds: at once when a request loses its connection, then as [`Backoff`] says,
+    /// and from the start again when the request is given up and the next one comes at once.
+    fn tries_until(outage: f64) -> f64 {
+        let mut now = 0.0;
+        loop {
+            let deadline = now + 9.25;
             let mut backoff = Backoff::default();
-            let waited: Duration = (0..4).map(|_| backoff.next_wait()).sum();
-            tenths[(waited.as_millis() / 150).min(9) as usize] += 1;
+            while now < deadline {
+                if now >= outage {
+                    return now;
+                }
+                now += backoff.next_wait().as_secs_f64();
+            }
+            now = deadline;
         }
-        assert!(tenths.iter().all(|count| *count < 300), "{tenths:?}");
+    }
+
+    /// The promise to the database: a thousand containers that all lost their connection in the same instant do not all
+    /// come back in the same instant.
+    #[test]
+    fn a_fleet_that_lost_its_database_spreads_its_connections() {
+        for outage in [1.0, 2.5, 5.0, 8.0, 15.0, 30.0] {
+            let (mut tenths, mut first_second) = ([0_u32; 25], 0);
+            for _ in 0..1000 {
+                let late = tries_until(outage) - outage;
+                first_second += u32::from(late < 1.0);
+                let tenth = Duration::from_secs_f64(late).as_millis() / 100;
+                tenths[usize::try_from(tenth).expect("small").min(24)] += 1;
+            }
+            let most = *tenths.iter().max().expect("there are 25");
+            assert!(most < 250, "{most} connections within 100 ms after {outage} s: {tenths:?}");
+            assert!(
+                outage < 5.0 || first_second < 950,
+                "{first_second} in the first second after {outage} s"
+            );
+        }
+    }
+
+    /// The promise to the caller.
+    #[test]
+    fn a_request_hears_of_the_end_of_an_outage_within_one_wait() {
+        for outage in 0..90 {
+            let outage = f64::from(outage) / 10.0;
+            let late = tries_until(outage) - outage;
+            assert!(late <= Backoff::CAP.as_secs_f64(), "{late} s after {outage} s");
+        }
     }
 }

@@ -237,3 +237,16 @@ fn pause(refusals: u32) -> Duration {
         Some(doublings) => Duration::from_secs(2_u64.saturating_pow(doublings).min(60)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_between_reads_of_a_wrong_secret_double_up_to_a_minute() {
+        let pauses: Vec<_> = (0..9).map(|refusals| pause(refusals).as_secs()).collect();
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(pause(u32::MAX).as_secs(), 60);
+        assert_eq!(pauses.iter().take(8).sum::<u64>(), 123, "eight reads in two minutes");
+    }
+}
