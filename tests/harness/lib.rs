@@ -16,6 +16,7 @@
 
 mod certificates;
 mod direct_tls;
+mod gateway;
 mod guard;
 mod lambda;
 mod pgbouncer;
@@ -29,6 +30,7 @@ mod secrets_manager;
 
 pub use certificates::{Authority, Certificate};
 pub use direct_tls::DirectTls;
+pub use gateway::Gateway;
 pub use guard::{Exit, Lines};
 pub use lambda::{Builder as LambdaBuilder, Invoked, Lambda, Request, Response};
 pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};

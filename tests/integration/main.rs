@@ -25,6 +25,7 @@ mod metrics;
 mod midstatement;
 mod migrate;
 mod migrations;
+mod openapi;
 mod operator;
 mod random_input;
 mod redirects;

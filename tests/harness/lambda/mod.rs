@@ -98,6 +98,12 @@ impl Lambda {
         }
     }
 
+    /// The function's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// From executing the binary to its first request for an event.
     #[must_use]
     pub fn init_time(&self) -> Duration {
