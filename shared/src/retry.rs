@@ -294,10 +294,7 @@ mod tests {
             }
             let most = *tenths.iter().max().expect("there are 25");
             assert!(most < 220, "{most} connections within 100 ms after {outage} s: {tenths:?}");
-            assert!(
-                first_second < 900,
-                "{first_second} in the first second after {outage} s"
-            );
+            assert!(first_second < 900, "{first_second} in the first second after {outage} s");
         }
     }
 

@@ -59,6 +59,7 @@ pub const TABLES: &[&str] = &[
     "transactions",
     "jobs",
     "alerts",
+    "upkeep",
 ];
 
 /// The migrations that this release was written for, as [`crate::migrations`] embeds them.
