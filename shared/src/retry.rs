@@ -79,6 +79,8 @@ pub enum Symptom<'a> {
         sqlstate: &'a str,
         /// The primary message, which alone tells some poolers' errors apart.
         message: &'a str,
+        /// Whether it ended the connection (`FATAL` or `PANIC`), not the statement alone.
+        fatal: bool,
     },
     /// The socket failed or was closed, name resolution included.
     Io,
@@ -102,6 +104,13 @@ const BUSY_POOLER: &[&str] = &[
     "client_login_timeout",
     "closing because",
     "server closed the connection",
+    "server connection closed",
+    "server dns lookup failed",
+    "invalid server parameter",
+    "connect failed",
+    "connect timeout",
+    "server lifetime over",
+    "pooler is shut down",
     "the database system is starting up",
     // Supavisor, XX000
     "max client connections reached",
@@ -126,11 +135,13 @@ pub fn classify(phase: Phase, symptom: Symptom<'_>) -> Class {
         (Symptom::Io | Symptom::Timeout, Phase::Connect) => Class::NeverRan,
         (Symptom::Io | Symptom::Timeout, Phase::Run) => Class::Unknown,
         (Symptom::Tls | Symptom::Driver, _) => Class::Permanent,
-        (Symptom::Server { sqlstate, message }, phase) => classify_server(phase, sqlstate, message),
+        (Symptom::Server { sqlstate, message, fatal }, phase) => {
+            classify_server(phase, sqlstate, message, fatal)
+        }
     }
 }
 
-fn classify_server(phase: Phase, sqlstate: &str, message: &str) -> Class {
+fn classify_server(phase: Phase, sqlstate: &str, message: &str, fatal: bool) -> Class {
     let message = message.to_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     match sqlstate {
@@ -151,6 +162,9 @@ fn classify_server(phase: Phase, sqlstate: &str, message: &str) -> Class {
             Phase::Run => Class::Unknown,
         },
         "57014" => Class::Cancelled,
+        // The connection ended for a reason that is not the statement's: PgBouncer passes on whatever it has against its
+        // server connection. If the reason lasts, connecting will tell.
+        _ if fatal && phase == Phase::Run => Class::Unknown,
         _ => Class::Permanent,
     }
 }
@@ -205,7 +219,8 @@ mod tests {
             Unknown,
         };
         use Phase::{Connect, Run};
-        let server = |sqlstate, message| Symptom::Server { sqlstate, message };
+        let server = |sqlstate, message| Symptom::Server { sqlstate, message, fatal: false };
+        let fatal = |sqlstate, message| Symptom::Server { sqlstate, message, fatal: true };
         let table = [
             (Connect, Symptom::Io, NeverRan),
             (Connect, Symptom::Timeout, NeverRan),
@@ -226,6 +241,12 @@ mod tests {
             (Run, server("08P01", "server conn crashed?"), Busy),
             (Connect, server("XX000", "Couldn't connect to compute node"), Busy),
             (Connect, server("XX000", "Max client connections reached"), Busy),
+            (Connect, fatal("08P01", "invalid server parameter"), Busy),
+            (Run, fatal("08P01", "server connection closed"), Busy),
+            (Run, fatal("08P01", "unknown pkt"), Unknown),
+            (Run, server("08P01", "bind message supplies 1 parameters"), Permanent),
+            (Run, fatal("57P04", "the database was dropped"), Unknown),
+            (Run, fatal("3D000", "database \"x\" does not exist"), Unknown),
             (Run, server("40001", "could not serialize access"), Undone),
             (Run, server("40P01", "deadlock detected"), Undone),
             (Run, server("57P01", "terminating connection due to administrator command"), UndoneElsewhere),

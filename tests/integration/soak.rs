@@ -147,10 +147,20 @@ async fn work(lambda: &Lambda, creates: bool, ledger: &Mutex<Ledger>, over: &Ato
                 continue;
             }
         };
-        ledger.lock().expect("nobody panics with the ledger").record(id, &answer)?;
+        let recorded = ledger.lock().expect("nobody panics with the ledger").record(id, &answer);
+        if recorded.is_err() {
+            over.store(true, Ordering::Relaxed);
+        }
+        recorded.with_context(|| errors(lambda))?;
         tokio::time::sleep(Duration::from_millis(random(20))).await;
     }
     Ok(())
+}
+
+/// The end of what the function had to say.
+fn errors(lambda: &Lambda) -> String {
+    let logs = lambda.logs();
+    logs[logs.len().saturating_sub(8)..].join("\n")
 }
 
 /// Resident memory in KB, as Linux tells it.
@@ -179,7 +189,7 @@ async fn soak_whatever_was_acknowledged_is_there_once() -> Result<()> {
     let faults = async {
         let (begun, length) = (Instant::now(), Duration::from_secs(seconds));
         let (mut faults, mut early) = (HashMap::<_, usize>::new(), None);
-        while begun.elapsed() < length {
+        while begun.elapsed() < length && !over.load(Ordering::Relaxed) {
             *faults.entry(site.fault(&containers).await?).or_default() += 1;
             tokio::time::sleep(Duration::from_millis(200 + random(1500))).await;
             if early.is_none() && begun.elapsed() > length / 4 {

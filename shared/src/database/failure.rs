@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use super::statement::Statement;
 use crate::retry::{Class, Phase, Symptom, classify};
@@ -194,7 +194,9 @@ impl DatabaseError {
 
 fn symptom(error: &tokio_postgres::Error) -> Symptom<'_> {
     if let Some(error) = error.as_db_error() {
-        return Symptom::Server { sqlstate: error.code().code(), message: error.message() };
+        let fatal = matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+            || matches!(error.severity(), "FATAL" | "PANIC");
+        return Symptom::Server { sqlstate: error.code().code(), message: error.message(), fatal };
     }
     if error.is_closed() {
         return Symptom::Io;
