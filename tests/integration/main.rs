@@ -46,5 +46,6 @@ mod webhook_signatures;
 mod webhook_storm;
 mod worker;
 mod worker_endpoint;
+mod worker_faults;
 mod worker_operator;
 mod worker_storm;
