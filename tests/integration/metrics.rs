@@ -74,8 +74,9 @@ async fn an_outage_is_counted_as_a_server_error() -> Result<()> {
 
 #[tokio::test]
 async fn a_person_who_develops_is_spared_the_lines() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
     let redirects = Lambda::builder("qr-redirect")
-        .env("DATABASE_URL", Postgres::plain().await?.database().await?.url())
+        .env("DATABASE_URL", database.url())
         .env("TESSERA_LOG_FORMAT", "pretty")
         .start()
         .await?;
