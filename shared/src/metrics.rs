@@ -88,7 +88,7 @@ metrics! {
     JobsFailed: Count,
     /// Jobs given up.
     JobsDead: Count,
-    /// Jobs that are due and not under way, when last looked at.
+    /// Jobs that are due and not under way, when last looked at; 1,000 at most where the worker looks.
     QueueDepth: Count,
     /// Open alerts, when last looked at.
     OpenAlerts: Count,
@@ -111,6 +111,11 @@ pub fn add(metric: Metric, value: f64) {
         let cell = &meter.0[metric as usize];
         cell.set(cell.get() + value);
     });
+}
+
+/// What was seen last is what counts: for depths and shares.
+pub fn set(metric: Metric, value: f64) {
+    let _ = METER.try_with(|meter| meter.0[metric as usize].set(value));
 }
 
 /// One more.

@@ -16,7 +16,7 @@ use crate::database::tls::TrustStore;
 use crate::database::{Database, DatabaseError};
 use crate::deadline::Deadline;
 use crate::http::Context;
-use crate::telemetry;
+use crate::{metrics, telemetry};
 
 /// What a scheduled function is made of.
 pub struct Scheduled<State> {
@@ -79,8 +79,9 @@ where
 {
     let deadline = Deadline::of_scheduled_invocation(lambda.deadline);
     let span = tracing::info_span!("run", request_id = %lambda.request_id);
+    let request_id = lambda.request_id.clone();
     let context = Context { request_id: lambda.request_id, deadline };
-    async move {
+    let worked = async move {
         let caught = AssertUnwindSafe(async move { work(state, context).await }).catch_unwind().await;
         match caught {
             Ok(Ok(report)) => Ok(report),
@@ -93,7 +94,6 @@ where
                 Err("panic")
             }
         }
-    }
-    .instrument(span)
-    .await
+    };
+    metrics::measured(&request_id, worked.instrument(span)).await
 }

@@ -141,12 +141,12 @@ fn status_code(status: Status) -> StatusCode {
 #[expect(clippy::cast_precision_loss, reason = "CloudWatch knows floats alone")]
 fn measure(report: &Report) {
     let answers = &report.facts.answers;
-    metrics::add(Metric::ConnectionsUsedPercent, report.connections_used_percent());
-    metrics::add(Metric::ReplicaLag, report.facts.replicas.lag_seconds);
+    metrics::set(Metric::ConnectionsUsedPercent, report.connections_used_percent());
+    metrics::set(Metric::ReplicaLag, report.facts.replicas.lag_seconds);
     if let Some(queue) = answers.queue.here() {
-        metrics::add(Metric::QueueDepth, queue.waiting() as f64);
+        metrics::set(Metric::QueueDepth, queue.waiting() as f64);
     }
     if let Some(alerts) = answers.alerts.here() {
-        metrics::add(Metric::OpenAlerts, alerts.len() as f64);
+        metrics::set(Metric::OpenAlerts, alerts.len() as f64);
     }
 }

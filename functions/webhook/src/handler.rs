@@ -9,6 +9,7 @@ use shared::error::PublicError;
 use shared::http::{
     Answer, Body, Context, Method, Request, RequestExt as _, StatusCode, json, respond, segments,
 };
+use shared::metrics::{self, Metric};
 use shared::webhook::accept::accept;
 use shared::webhook::configured::{ConfiguredSources, Unconfigured};
 use shared::webhook::event::{self, Envelope, MAX_BATCH, Message, Unreadable};
@@ -47,6 +48,9 @@ pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request
         accept(&state.database, source, &events, Uuid::now_v7(), context.deadline).await?
     };
     log_failures(name, &events, &is_new);
+    for is_new in &is_new {
+        metrics::count(if *is_new { Metric::Events } else { Metric::DuplicateEvents });
+    }
     Ok(if is_batch { answer_batch(&events, &is_new) } else { answer_one(&events[0], is_new[0]) })
 }
 
@@ -86,6 +90,7 @@ fn denied(denial: Denial) -> PublicError {
         Denial::UnknownSource => PublicError::NotFound,
         Denial::Refused(refusal) => {
             tracing::warn!(%refusal, "webhook refused");
+            metrics::count(Metric::RejectedSignatures);
             PublicError::BadSignature
         }
     }
@@ -108,6 +113,7 @@ fn log_failures(source: &str, events: &[Envelope<'_>], is_new: &[bool]) {
     for (event, _) in events.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
         if let Err(nonsense) = &event.effects {
             tracing::warn!(source, reason = %nonsense, "event kept as failed");
+            metrics::count(Metric::FailedEvents);
         }
     }
 }

@@ -12,6 +12,7 @@ use shared::http::Context;
 use shared::jobs::claim::{Job, claim};
 use shared::jobs::finish::{Ending, Fate, finish};
 use shared::jobs::retention::clean;
+use shared::metrics::{self, Metric};
 use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::source::Sources;
 
@@ -89,6 +90,7 @@ pub(crate) async fn run(state: Arc<State>, context: Context) -> Result<Report, D
         late = report.late,
         "run ended"
     );
+    report.measure();
     Ok(report)
 }
 
@@ -148,6 +150,13 @@ fn log(job: &Job, ending: &Ending, fate: Fate) {
 }
 
 impl Report {
+    #[expect(clippy::cast_precision_loss, reason = "CloudWatch knows floats alone")]
+    fn measure(&self) {
+        metrics::add(Metric::JobsDone, self.delivered as f64);
+        metrics::add(Metric::JobsFailed, self.to_retry as f64);
+        metrics::add(Metric::JobsDead, self.dead as f64);
+    }
+
     fn count(&mut self, endings: &[(Job, Ending, Fate)], heard: i64) {
         let number = |is: fn(&Fate) -> bool| endings.iter().filter(|(.., fate)| is(fate)).count();
         self.delivered += number(|fate| matches!(fate, Fate::Done));

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::database::statement::{Repeat, Statement};
 use crate::database::{Database, DatabaseError, Row};
 use crate::deadline::Deadline;
+use crate::metrics::{self, Metric};
 
 /// Takes due jobs under a lease, skipping those that others are taking; gives up those that were lost too often.
 pub const CLAIM: Statement = Statement {
@@ -77,6 +78,8 @@ pub async fn claim(
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let rows = database.query(&CLAIM, &[&most, &lease.as_secs_f64(), &Uuid::new_v4()], deadline).await?;
     let first = rows.first().ok_or(DatabaseError::WrongShape { statement: CLAIM.name })?;
+    metrics::set(Metric::QueueDepth, first.get("queue_depth"));
+    metrics::set(Metric::ConnectionsUsedPercent, first.get("connections_used_percent"));
     Ok(Claimed {
         given_up: first.get("given_up"),
         retention_due: first.get("retention_due"),

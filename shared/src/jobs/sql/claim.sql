@@ -29,6 +29,13 @@ alerted AS (
 SELECT
     cleaned_at < now() - interval '1 hour' AS retention_due,
     (SELECT count(*) FROM given_up) AS given_up,
+    -- For the alarms, as this statement found them; bounded, so that a backlog makes no claim slow.
+    (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'waiting' AND run_at <= now() LIMIT 1000) AS waiting)::float8
+        AS queue_depth,
+    (SELECT count(*) FROM pg_stat_activity
+     WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') * 100::float8
+        / (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)
+        AS connections_used_percent,
     job.id, job.source, job.attempt, job.last_attempt, events.event_id, events.topic, events.event_type, events.raw
 FROM upkeep
 LEFT JOIN (SELECT * FROM taken UNION ALL SELECT * FROM mine) job ON true
