@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use harness::{Lambda, Postgres};
 use serde_json::{Value, json};
-use shared::migrations::MIGRATIONS;
+use shared::migrations::{self, MIGRATIONS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use crate::functions::{generate, id, make, redirect};
 
 /// `migrate` with a direct URL; the other one leads nowhere.
 async fn migrate(direct_url: String) -> Result<Lambda> {
@@ -129,4 +131,25 @@ async fn take_put(listener: TcpListener) -> Result<Value> {
     };
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
     Ok(body)
+}
+
+#[tokio::test]
+async fn codes_are_made_and_followed_while_the_schema_goes_up_and_down() -> Result<()> {
+    let database = Postgres::plain().await?.empty_database().await?;
+    migrations::up_with(&database.client().await?, &MIGRATIONS[..1]).await?;
+    let codes = generate(database.url()).start().await?;
+    let redirects = redirect(database.url()).start().await?;
+    let migrate = migrate(database.url()).await?;
+    for command in [
+        json!({"command": "status"}),
+        json!({"command": "up"}),
+        json!({"command": "down", "steps": MIGRATIONS.len() - 1}),
+        json!({"command": "up"}),
+    ] {
+        migrate.invoke(&command, None).await?;
+        let made = make(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+        let followed = redirects.get(&format!("/r/{}", id(&made))).send().await?;
+        assert_eq!(followed.status, 302, "after {command}");
+    }
+    Ok(())
 }
