@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
+pub use tokio_postgres::Error as DriverError;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{Json, ToSql, Type};
 

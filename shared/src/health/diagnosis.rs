@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::database::Failure;
+use crate::database::{DriverError, Failure};
 use crate::retry::Phase;
 
 /// What is wrong with the way to the database.
@@ -73,7 +73,7 @@ impl Diagnosis {
 
     /// Of an error of the driver's.
     #[must_use]
-    pub fn of_error(error: &tokio_postgres::Error, phase: Phase) -> Self {
+    pub fn of_error(error: &DriverError, phase: Phase) -> Self {
         if let Some(error) = error.as_db_error() {
             return Self::of_server(error.code().code(), &error.message().to_lowercase());
         }

@@ -9,7 +9,7 @@ pub mod diagnosis;
 pub mod facts;
 mod prometheus;
 
-use tokio_postgres::types::{Json, Type};
+use crate::database::{Json, Type};
 
 pub use check::{Check, Status, Verdict};
 pub use diagnosis::Diagnosis;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::database::Type;
 use sha2::{Digest, Sha256};
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::database::statement::{Repeat, Statement};

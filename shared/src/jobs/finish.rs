@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
+use crate::database::Type;
 
 use super::claim::Job;
 use super::schedule;

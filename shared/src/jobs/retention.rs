@@ -1,6 +1,6 @@
 //! Deleting what has served its time.
 
-use tokio_postgres::types::Type;
+use crate::database::Type;
 
 use crate::config::{ConfigError, Environment};
 use crate::database::statement::{Repeat, Statement};
