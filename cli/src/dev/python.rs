@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::keeper::Keeper;
 
-/// A package on PyPI that carries a program.
+/// A package that pip installs and that carries a program.
 #[derive(Debug)]
 pub struct Wheel {
     /// Its name there.
