@@ -5,9 +5,13 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
-/// The `bin` directory of the environment `name`, with what `requirements` lists. Made once for each state of that file.
-pub fn python_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
-    let wanted = std::fs::read_to_string(requirements)?;
+/// The `bin` directory of a virtual environment with what `tests/fixtures/NAME/requirements.txt` lists, made once for
+/// each state of that file.
+pub fn python_environment(name: &str) -> Result<PathBuf> {
+    let requirements =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("requirements.txt");
+    let wanted =
+        std::fs::read_to_string(&requirements).with_context(|| requirements.display().to_string())?;
     // The tests' binary is in target/PROFILE/deps.
     let tests = std::env::current_exe()?;
     let target = tests.ancestors().nth(3).context("the tests' binary is in no target directory")?;
@@ -18,6 +22,7 @@ pub fn python_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
     lock.lock()?;
 
     let environment = place.join(name);
+    // Written last: an installation that was interrupted is done again.
     let installed = environment.join("installed.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(environment.join("bin"));
@@ -25,8 +30,9 @@ pub fn python_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
     run_to_end(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
         .context("python3 with its venv module is needed")?;
     let mut pip = Command::new(environment.join("bin/python"));
-    pip.args("-m pip install --quiet --disable-pip-version-check --requirement".split(' ')).arg(requirements);
-    run_to_end(&mut pip).context("the packages come from PyPI: is it reachable?")?;
+    // Not compiled: most of it is never imported.
+    pip.args("-m pip install --quiet --disable-pip-version-check --no-compile --requirement".split(' '));
+    run_to_end(pip.arg(&requirements)).context("the packages come from PyPI: is it reachable?")?;
     std::fs::write(&installed, &wanted)?;
     Ok(environment.join("bin"))
 }

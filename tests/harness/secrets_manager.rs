@@ -1,8 +1,6 @@
 //! AWS Secrets Manager, as moto plays it (<https://docs.getmoto.org>).
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,8 +9,8 @@ use tokio::sync::OnceCell;
 
 use crate::guard::{Guarded, guarded_command};
 use crate::port::Port;
+use crate::python::python_environment;
 
-const MOTO: &str = "moto[server]==5.2.5";
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// Moto does not check it, but reads from it which service is meant.
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request, \
@@ -33,9 +31,9 @@ impl SecretsManager {
     }
 
     async fn start() -> Result<Self> {
-        let moto = tokio::task::spawn_blocking(install).await??;
+        let tools = tokio::task::spawn_blocking(|| python_environment("secrets_manager")).await??;
         let port = Port::reserve()?;
-        let mut command = guarded_command("KILL", moto);
+        let mut command = guarded_command("KILL", tools.join("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.address().port().to_string()]);
         let server = Guarded::spawn(command, None)?;
         let started = Self { port, _server: server };
@@ -74,26 +72,4 @@ impl SecretsManager {
             .body(body.to_string());
         Ok(request.send().await?.status())
     }
-}
-
-/// The path of `moto_server`, in a virtual environment that is made once.
-fn install() -> Result<PathBuf> {
-    let tests = std::env::current_exe()?;
-    let target = tests.ancestors().nth(3).context("the tests' binary is in no target directory")?;
-    let environment = target.join("tmp").join(MOTO.replace(['[', ']', '='], "-"));
-    // Written last: an installation that was interrupted is done again.
-    let complete = environment.join("complete");
-    if !complete.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        let mut pip = Command::new(environment.join("bin/python"));
-        run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MOTO]))?;
-        std::fs::write(&complete, "")?;
-    }
-    Ok(Path::new(&environment).join("bin/moto_server"))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

@@ -37,14 +37,16 @@ async fn every_answer_is_one_that_the_document_describes() -> Result<()> {
     let fixtures = root.join("tests/fixtures/openapi");
     let url = gateway.url();
     let report = tokio::task::spawn_blocking(move || {
-        let tools = python_environment("openapi", &fixtures.join("requirements.txt"))?;
+        let tools = python_environment("openapi")?;
         let place = tempfile::tempdir()?;
         let mut schemathesis = Command::new(tools.join("schemathesis"));
         schemathesis.current_dir(&place);
         schemathesis.arg("--config-file").arg(fixtures.join("schemathesis.toml")).arg("run");
         schemathesis.arg(root.join("openapi.yaml")).args(["--url", &url, "--max-examples", &examples()]);
         schemathesis.args(["--header", &format!("Authorization: Bearer {KEY}"), "--max-redirects", "0"]);
-        schemathesis.args(["--seed", "1", "--workers", "2", "--no-color", "--continue-on-failure"]);
+        // One worker: CPython 3.11 counts the depth of `ast.parse` for all threads at once, and Hypothesis calls it in
+        // each (python/cpython#106905).
+        schemathesis.args(["--seed", "1", "--workers", "1", "--no-color", "--continue-on-failure"]);
         run_to_end(&mut schemathesis)
     });
     let report = String::from_utf8(report.await.context("schemathesis")??.stdout)?;

@@ -21,7 +21,7 @@ fn root() -> PathBuf {
 }
 
 fn tools() -> Result<PathBuf> {
-    python_environment("template", &root().join("tests/fixtures/template/requirements.txt"))
+    python_environment("template")
 }
 
 fn read() -> Result<Value> {

@@ -1,17 +1,17 @@
 //! Signatures made by the senders' own clients are accepted.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use harness::{python_environment, run_to_end};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::webhook::signature::{Refusal, Verified, verify};
 use shared::webhook::source::Sources;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/webhook");
+const SIGNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/webhook/sign.py");
 
 /// A request as `sign.py` prints it.
 struct Request {
@@ -48,7 +48,9 @@ impl Request {
 
 #[test]
 fn signatures_of_the_senders_own_clients_are_accepted() -> Result<()> {
-    let printed: Value = serde_json::from_slice(&run(Command::new(python()?).arg("sign.py"))?.stdout)?;
+    let mut signer = Command::new(python_environment("webhook")?.join("python"));
+    signer.arg(SIGNER);
+    let printed: Value = serde_json::from_slice(&run_to_end(&mut signer)?.stdout)?;
     let requests: Vec<_> =
         printed.as_array().context("not a list")?.iter().map(Request::read).collect::<Result<_>>()?;
     ensure!(requests.len() == 24, "6 senders with 4 bodies each, not {}", requests.len());
@@ -64,28 +66,4 @@ fn signatures_of_the_senders_own_clients_are_accepted() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The Python with the pinned clients, made once for each state of `requirements.txt`.
-fn python() -> Result<PathBuf> {
-    let requirements = std::fs::read_to_string(Path::new(FIXTURES).join("requirements.txt"))?;
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("webhook-clients");
-    let python = environment.join("bin/python");
-    let installed = environment.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
-        .context("python3 with its venv module is needed to sign as the senders do")?;
-    run(Command::new(&python).args("-m pip install --quiet --requirement requirements.txt".split(' ')))
-        .context("the senders' clients come from PyPI: is it reachable?")?;
-    std::fs::write(&installed, &requirements)?;
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> Result<Output> {
-    let output = command.current_dir(FIXTURES).output().with_context(|| format!("{command:?}"))?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
-    Ok(output)
 }
