@@ -1,13 +1,13 @@
 //! `cargo tessera alerts`: what somebody should look at.
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::alerts::Alert;
 use shared::database::statement::{Repeat, Statement};
 use tokio_postgres::types::Type;
 
-use crate::operator::query;
+use crate::operator::{Which, query};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -45,20 +45,6 @@ pub enum Command {
     },
     /// Close alerts that have been looked after; the same failure opens a new one
     Resolve(Which),
-}
-
-/// Which open alerts.
-#[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
-pub struct Which {
-    /// This one
-    id: Option<i64>,
-    /// All of this source
-    #[arg(long)]
-    source: Option<String>,
-    /// All
-    #[arg(long)]
-    all: bool,
 }
 
 /// Does it.

@@ -3,13 +3,13 @@
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::database::statement::{Repeat, Statement};
 use shared::jobs::schedule::ATTEMPTS;
 use tokio_postgres::{Row, types::Type};
 
-use crate::operator::{query, time};
+use crate::operator::{Which, query, time};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -81,20 +81,6 @@ pub enum Command {
     },
     /// Give dead jobs another five attempts, the first at once
     Redrive(Which),
-}
-
-/// Which dead jobs.
-#[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
-pub struct Which {
-    /// This one
-    id: Option<i64>,
-    /// All of this source
-    #[arg(long)]
-    source: Option<String>,
-    /// All
-    #[arg(long)]
-    all: bool,
 }
 
 /// Does it.

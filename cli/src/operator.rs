@@ -1,9 +1,24 @@
-//! What the operator's lists have in common: a statement, run once, and times as text.
+//! What the operator's commands have in common: which rows are meant, a statement that is run once, and times as text.
 
 use anyhow::{Result, bail};
+use clap::Args;
 use jiff::Timestamp;
 use shared::database::statement::Statement;
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
+
+/// Which rows a command is for.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// This one
+    pub(crate) id: Option<i64>,
+    /// All of this source
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// All
+    #[arg(long)]
+    all: bool,
+}
 
 /// Runs a statement over an operator's connection.
 pub(crate) async fn query(

@@ -5,10 +5,27 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Result;
+use serde_json::json;
 use shared::health::{Check, Status, Verdict};
 
+/// Tells the checks, as JSON or to a person. Exit code 0: fine; 1: warnings; 2: failures.
+pub fn tell(checks: &[Check], as_json: bool) -> Result<ExitCode> {
+    let status = Status::of(checks);
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
+    } else {
+        print(checks);
+    }
+    Ok(ExitCode::from(match status {
+        Status::Ok => 0,
+        Status::Degraded => 1,
+        Status::Down => 2,
+    }))
+}
+
 /// Prints the checks in the order in which they were made, trouble with its reason and its remedy, and the sum.
-pub fn print(checks: &[Check]) {
+fn print(checks: &[Check]) {
     let colours = Colours { on: std::io::stdout().is_terminal() };
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
@@ -43,16 +60,6 @@ fn summary(checks: &[Check]) -> String {
     let parts: Vec<_> =
         [part(failures, "failure"), part(warnings, "warning")].into_iter().flatten().collect();
     if parts.is_empty() { format!("All {} checks are fine", checks.len()) } else { parts.join(", ") }
-}
-
-/// 0: fine; 1: warnings; 2: failures.
-#[must_use]
-pub fn exit_code(status: Status) -> ExitCode {
-    ExitCode::from(match status {
-        Status::Ok => 0,
-        Status::Degraded => 1,
-        Status::Down => 2,
-    })
 }
 
 /// Only on a terminal: in a file or a log they are noise.

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod metrics;
 #[cfg(feature = "migrations")]
 pub mod migrations;
+mod process;
 pub mod qr;
 pub mod retry;
 pub mod scheduled;

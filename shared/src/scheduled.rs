@@ -16,7 +16,7 @@ use crate::database::tls::TrustStore;
 use crate::database::{Database, DatabaseError};
 use crate::deadline::Deadline;
 use crate::http::Context;
-use crate::{metrics, telemetry};
+use crate::{metrics, process};
 
 /// What a scheduled function is made of.
 pub struct Scheduled<State> {
@@ -40,32 +40,13 @@ where
     Future_: Future<Output = Result<Report, DatabaseError>> + Send + 'static,
     Report: Serialize + Send + 'static,
 {
-    let trust = Arc::new(TrustStore::prepare());
-    let environment = Environment::of_process();
-    let started = telemetry::start(&environment).and_then(|()| start(&environment, &trust));
-    let Scheduled { state, database } = match started {
-        Ok(started) => started,
-        Err(error) => {
-            tracing::error!(%error, "configuration");
-            return ExitCode::FAILURE;
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the operating system gives a thread what it needs to wait for I/O");
-    let ended = runtime.block_on(async move {
+    process::live(start, async |Scheduled { state, database }| {
         lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
         lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
             once(Arc::clone(&state), work.clone(), event.context)
         }))
         .await
-    });
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "runtime");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 async fn once<State, Work, Future_, Report>(

@@ -12,13 +12,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::json;
 use shared::config::database_url::DatabaseUrl;
 use shared::config::{DatabaseConfig, Environment};
 use shared::database::statement::Statement;
 use shared::database::tls::TrustStore;
 use shared::deadline::Deadline;
-use shared::health::{self, Check, Diagnosis, Report, Status, Verdict};
+use shared::health::{self, Check, Diagnosis, Report, Verdict};
 use shared::retry::Phase;
 use tokio::time::timeout;
 use tokio_postgres::{Client, types::ToSql};
@@ -43,13 +42,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut checks = Vec::new();
     Box::pin(examine(&options, &Environment::of_process(), &mut checks)).await;
-    let status = Status::of(&checks);
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
-    } else {
-        verdicts::print(&checks);
-    }
-    Ok(verdicts::exit_code(status))
+    verdicts::tell(&checks, options.json)
 }
 
 async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<Check>) {

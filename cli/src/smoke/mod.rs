@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::builder::NonEmptyStringValueParser;
-use serde_json::json;
-use shared::health::{Check, Status, Verdict};
+use shared::health::{Check, Verdict};
 use tokio::time::timeout;
 use url::Url;
 
@@ -60,13 +59,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     });
     checks.extend(speeds(&mut smoke));
 
-    let status = Status::of(&checks);
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
-    } else {
-        verdicts::print(&checks);
-    }
-    Ok(verdicts::exit_code(status))
+    verdicts::tell(&checks, options.json)
 }
 
 async fn all(smoke: &mut Smoke, options: &Options, checks: &mut Vec<Check>) {

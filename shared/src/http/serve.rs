@@ -20,7 +20,7 @@ use crate::database::tls::TrustStore;
 use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::metrics::{self, Metric};
-use crate::telemetry;
+use crate::process;
 
 /// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
 const INIT_CONNECT: Duration = Duration::from_secs(5);
@@ -56,26 +56,10 @@ where
     Handler: Fn(Arc<State>, Context, Request) -> Future_ + Clone + Send + Sync + 'static,
     Future_: Future<Output = Answer> + Send + 'static,
 {
-    let trust = Arc::new(TrustStore::prepare());
-    let environment = Environment::of_process();
-    let started = telemetry::start(&environment)
-        .and_then(|()| Ok((environment.connects_at_init()?, start(&environment, &trust)?)));
-    let (connects_at_init, app) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            tracing::error!(%error, "configuration");
-            return ExitCode::FAILURE;
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the operating system gives a thread what it needs to wait for I/O");
-    match runtime.block_on(run(app, connects_at_init, handler)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "runtime");
-            ExitCode::FAILURE
-        }
-    }
+    process::live(
+        |environment, trust| Ok((environment.connects_at_init()?, start(environment, trust)?)),
+        async |(connects_at_init, app)| run(app, connects_at_init, handler).await,
+    )
 }
 
 async fn run<State, Handler, Future_>(

@@ -1,0 +1,36 @@
+//! The life of a function's process: what it is made of is built before any thread, then it waits for Lambda.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::config::{ConfigError, Environment};
+use crate::database::tls::TrustStore;
+use crate::telemetry;
+
+/// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends.
+///
+/// A wrong configuration ends the process with one line that names the variable.
+pub(crate) fn live<App, Error: Display>(
+    start: impl FnOnce(&Environment, &Arc<TrustStore>) -> Result<App, ConfigError>,
+    run: impl AsyncFnOnce(App) -> Result<(), Error>,
+) -> ExitCode {
+    let trust = Arc::new(TrustStore::prepare());
+    let environment = Environment::of_process();
+    let app = match telemetry::start(&environment).and_then(|()| start(&environment, &trust)) {
+        Ok(app) => app,
+        Err(error) => {
+            tracing::error!(%error, "configuration");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a thread what it needs to wait for I/O");
+    match runtime.block_on(run(app)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
