@@ -57,7 +57,7 @@ pub struct Invoked {
 }
 
 impl Lambda {
-    /// A container of the function whose binary has this name, next to the tests' own.
+    /// A container of the function whose binary has this name, next to the tests' own, or below `TESSERA_BUNDLE`.
     #[must_use]
     pub fn builder(name: &str) -> Builder {
         Builder {
@@ -256,6 +256,13 @@ impl Builder {
     fn find_binary(&self) -> Result<PathBuf> {
         if let Some(binary) = &self.binary {
             return Ok(binary.clone());
+        }
+        // What is deployed, when `.ci/bundle` has built it.
+        if let Some(bundle) = std::env::var_os("TESSERA_BUNDLE") {
+            let bootstrap = PathBuf::from(bundle).join(&self.name).join("bootstrap");
+            if bootstrap.is_file() {
+                return Ok(bootstrap);
+            }
         }
         // Tests are in target/PROFILE/deps, functions one directory up.
         let tests = std::env::current_exe()?;
