@@ -104,8 +104,15 @@ fn start_and_wait(options: &Options, keeper: &Keeper) -> Result<()> {
     let mut watch = watch::start(cargo_lambda, &environment, options, &root, keeper)?;
     runtime.block_on(watch::warm(&functions, &base))?;
     println!("{}", greeting(&base, &functions, &database));
-    let status = watch.wait()?;
-    bail!("`cargo lambda watch` ended: {status}");
+    let forwards =
+        ["WEBHOOK_SOURCES", "WEBHOOK_SOURCES_SECRET_ARN"].iter().any(|name| env::var_os(name).is_some());
+    runtime.block_on(async {
+        let ended = spawn_blocking(move || watch.wait());
+        tokio::select! {
+            status = ended => bail!("`cargo lambda watch` ended: {}", status??),
+            never = watch::run_worker_every_minute(&base), if forwards => match never? {},
+        }
+    })
 }
 
 /// The database the functions will use.
@@ -152,9 +159,13 @@ async fn migrate(database: &Database) -> Result<()> {
 /// would lead away from a database of our own.
 fn environment(database: &Database, base: &str) -> Vec<(&'static str, Option<String>)> {
     let mut environment = vec![("DATABASE_URL", Some(database.url.clone()))];
-    for (name, value) in
-        [("PUBLIC_BASE_URL", base), ("ANONYMOUS_OWNER", "anonymous"), ("TESSERA_LOG_FORMAT", "pretty")]
-    {
+    for (name, value) in [
+        ("PUBLIC_BASE_URL", base),
+        ("ANONYMOUS_OWNER", "anonymous"),
+        ("TESSERA_LOG_FORMAT", "pretty"),
+        // What is being developed beside Tessera.
+        ("WORKER_ALLOW_LOOPBACK", "true"),
+    ] {
         environment.push((name, Some(env::var(name).unwrap_or_else(|_| value.to_owned()))));
     }
     if database.server.is_some() {

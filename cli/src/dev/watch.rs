@@ -1,6 +1,7 @@
 //! `cargo lambda watch`: found or fetched, started, and asked until every function has answered once.
 
 use std::{
+    convert::Infallible,
     env, fs,
     net::{Ipv4Addr, TcpStream},
     path::Path,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use tokio::time::MissedTickBehavior;
 
 use super::{Options, command, keeper::Keeper, python::Wheel};
 
@@ -125,4 +127,20 @@ pub async fn warm(functions: &[String], base: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Starts the worker, and again every minute, as the template's schedule does.
+pub async fn run_worker_every_minute(base: &str) -> Result<Infallible> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build()?;
+    let url = format!("{base}/2015-03-31/functions/worker/invocations");
+    let mut minutes = tokio::time::interval(Duration::from_mins(1));
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        // Its log has the reason. What it could not do is still due in a minute.
+        match client.post(&url).body("{}").send().await.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => {}
+            Err(error) => eprintln!("The worker failed: {error}"),
+        }
+    }
 }
