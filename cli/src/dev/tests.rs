@@ -1,9 +1,12 @@
 //! `cargo dev test`: what the tests need, then every test.
 
 use std::{
+    env,
+    num::NonZero,
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, Stdio},
+    thread::available_parallelism,
 };
 
 use anyhow::{Context, Result, bail};
@@ -44,6 +47,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let mut test = Command::new("cargo");
     test.current_dir(&root).args(["test", "--workspace"]).args(arguments);
     super::without_cargos_own(&mut test).env(POSTGRES, &installation.bin);
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        // Tests mostly wait for servers.
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        test.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    }
     Err(test.exec()).context("cargo could not be started")
 }
 
