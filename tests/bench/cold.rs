@@ -8,10 +8,10 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use harness::{Database, Lambda, LambdaBuilder, PASSWORD, Postgres, Proxy, ROLE};
+use harness::{Database, Lambda, LambdaBuilder, PASSWORD, Postgres, Proxy, ROLE, SecretsManager};
 
 /// Rounds, each with one cold start of every function; `COLD_RUNS` says otherwise.
 const RUNS: usize = 21;
@@ -33,6 +33,8 @@ enum Needs {
     Nothing,
     /// As this project takes it: `sslmode=verify-full` and `sslrootcert`.
     LibpqUrl,
+    /// The same, to be read from Secrets Manager, as moto plays it without TLS.
+    Secret,
     /// As tokio-postgres and node-postgres take it; the authority comes in `DATABASE_CA`.
     BareUrl,
 }
@@ -49,6 +51,7 @@ fn contenders() -> Vec<Contender> {
     vec![
         contender("hello world, lambda_http", Needs::Nothing, |bin| lambda(bin, "cold-hello")),
         contender("**qr-redirect**", Needs::LibpqUrl, |bin| lambda(bin, "qr-redirect")),
+        contender("qr-redirect, URL in Secrets Manager", Needs::Secret, |bin| lambda(bin, "qr-redirect")),
         contender("naive Rust, the system's OpenSSL", Needs::BareUrl, |bin| lambda(bin, "naive-system")),
         contender("naive Rust, vendored OpenSSL", Needs::BareUrl, |bin| lambda(bin, "naive-vendored")),
         contender("Node and pg", Needs::BareUrl, |bin| lambda(bin, "node-pg")),
@@ -66,6 +69,17 @@ impl Contender {
         let function = match self.database {
             Needs::Nothing => function,
             Needs::LibpqUrl => function.env("DATABASE_URL", postgres.url_at(front, &database.name)),
+            Needs::Secret => {
+                let secrets = SecretsManager::shared().await?;
+                // Each address has its own.
+                let name = front.to_string();
+                secrets.put(&name, &postgres.url_at(front, &database.name)).await?;
+                function
+                    .env("DATABASE_SECRET_ARN", name)
+                    .env("AWS_ENDPOINT_URL", format!("http://{}", secrets.address()))
+                    .env("AWS_ACCESS_KEY_ID", "test")
+                    .env("AWS_SECRET_ACCESS_KEY", "test")
+            }
             Needs::BareUrl => {
                 let ca = postgres.ca_pem_path().context("a cluster with TLS")?;
                 let url =
@@ -138,6 +152,19 @@ async fn code(database: &Database) -> Result<()> {
     Ok(())
 }
 
+/// What an answer of moto's takes without the SDK, to be taken off what a cold start with it takes.
+async fn moto_alone(runs: usize) -> Result<Duration> {
+    let secrets = SecretsManager::shared().await?;
+    secrets.put("alone", "secret").await?;
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let begun = Instant::now();
+        secrets.get("alone").await?;
+        times.push(begun.elapsed());
+    }
+    Ok(median(times))
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let binaries = std::env::var_os("COLD_BINARIES").context("COLD_BINARIES is set by cold.sh")?;
@@ -170,9 +197,11 @@ async fn main() -> Result<()> {
             median(contender.times.iter().map(|times| times.memory_kb)) / 1024,
         );
     }
+    println!("\nMoto alone takes {:.1} ms for a secret.", milliseconds(moto_alone(runs).await?));
+
     let total =
         |name: &str| contenders.iter().find(|contender| contender.name.contains(name)).map(Contender::total);
-    let ours = total("qr-redirect").context("ours")?;
+    let ours = total("**qr-redirect**").context("ours")?;
     for peer in ["the system's OpenSSL", "vendored OpenSSL", "Node"] {
         let theirs = total(peer).context("a peer")?;
         println!("\nqr-redirect takes {:.0} % of {peer}.", 100.0 * ours.as_secs_f64() / theirs.as_secs_f64());

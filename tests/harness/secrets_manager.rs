@@ -20,6 +20,7 @@ const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sec
 #[derive(Debug)]
 pub struct SecretsManager {
     port: Port,
+    client: reqwest::Client,
     _server: Guarded,
 }
 
@@ -36,7 +37,7 @@ impl SecretsManager {
         let mut command = guarded_command("KILL", tools.join("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.address().port().to_string()]);
         let server = Guarded::spawn(command, None)?;
-        let started = Self { port, _server: server };
+        let started = Self { port, client: reqwest::Client::new(), _server: server };
         let ready = async {
             while tokio::net::TcpStream::connect(started.address()).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -63,8 +64,16 @@ impl SecretsManager {
         Ok(())
     }
 
+    /// Reads the secret `name`, as bare as it can be done.
+    pub async fn get(&self, name: &str) -> Result<()> {
+        let found = self.call("GetSecretValue", &json!({"SecretId": name})).await?;
+        ensure!(found.is_success(), "moto does not give {name}");
+        Ok(())
+    }
+
     async fn call(&self, action: &str, body: &Value) -> Result<reqwest::StatusCode> {
-        let request = reqwest::Client::new()
+        let request = self
+            .client
             .post(format!("http://{}/", self.address()))
             .header("x-amz-target", format!("secretsmanager.{action}"))
             .header("content-type", "application/x-amz-json-1.1")
