@@ -1,0 +1,57 @@
+//! Whether the tables are there, and whether the role may use them.
+
+use crate::health::Verdict::{Fail, NotVisible, Warn};
+use crate::health::facts::{Answer, Facts};
+use crate::health::{Check, MIGRATIONS, TABLES};
+
+pub(super) fn migrations(facts: &Facts) -> Check {
+    let why = "the functions name tables and columns that a migration makes";
+    let missing: Vec<_> =
+        TABLES.iter().filter(|name| facts.tables.iter().all(|table| table.name != **name)).collect();
+    let applied: &[String] = match &facts.answers.migrations {
+        Answer::Here(applied) => applied,
+        Answer::Hidden => {
+            return Check::ok("migrations", "the role may not read tessera_migrations", why)
+                .when(true, NotVisible, "");
+        }
+        Answer::Missing | Answer::Skipped => &[],
+    };
+    let pending: Vec<_> = MIGRATIONS.iter().filter(|name| !applied.iter().any(|a| a == *name)).collect();
+    let newer = applied.iter().filter(|name| !MIGRATIONS.contains(&name.as_str())).count();
+    let observed = match (pending.as_slice(), missing.as_slice()) {
+        ([], []) if newer > 0 => format!("all applied, and {newer} of a newer release"),
+        ([], []) => "all applied".to_owned(),
+        ([], missing) => format!("all applied, but these tables are missing: {missing:?}"),
+        (pending, []) => format!("pending: {}", join(pending)),
+        (pending, missing) => format!("pending: {}; {} tables missing", join(pending), missing.len()),
+    };
+    let advice = "run `cargo tessera migrate up` with DIRECT_URL (or DATABASE_URL) set; if it has run, check that the URL \
+                  names the same database and schema";
+    Check::ok("migrations", observed, why).when(!missing.is_empty(), Fail, advice).when(
+        !pending.is_empty(),
+        Warn,
+        advice,
+    )
+}
+
+fn join(names: &[&&str]) -> String {
+    names.iter().map(|name| **name).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn rights(facts: &Facts) -> Check {
+    let unusable: Vec<_> =
+        facts.tables.iter().filter(|table| !table.usable).map(|table| table.name.as_str()).collect();
+    let role = &facts.server.role;
+    let observed = match unusable.as_slice() {
+        [] => format!("role {role} may read and write every table"),
+        tables => format!("role {role} may not read or write {}", tables.join(", ")),
+    };
+    Check::ok("rights", observed, "a statement that touches one table too many fails as a whole").when(
+        !unusable.is_empty(),
+        Fail,
+        format!(
+            "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{role}\"; or \
+             connect as the role that ran the migrations"
+        ),
+    )
+}

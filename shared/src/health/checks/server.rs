@@ -1,0 +1,107 @@
+//! The server itself: whether it takes writes, its clock, dead rows, and statements that are slow.
+
+use super::{duration, percent};
+use crate::health::Check;
+use crate::health::Verdict::{Fail, NotVisible, Warn};
+use crate::health::facts::{Answer, Facts, Table};
+
+/// A table with more dead rows than this share is read slower than it need be.
+const DEAD_ROWS_PERCENT: f64 = 30.0;
+/// Fewer dead rows are no matter, whatever their share.
+const DEAD_ROWS_FLOOR: i64 = 10_000;
+/// Senders' signatures are refused at 300 s.
+const CLOCK_LIMIT: f64 = 30.0;
+const SLOW_STATEMENT_MS: f64 = 500.0;
+
+pub(super) fn writable(facts: &Facts) -> Check {
+    let server = &facts.server;
+    let observed = match (server.in_recovery, server.read_only) {
+        (true, _) => "a standby, which takes no writes",
+        (_, true) => "default_transaction_read_only is on",
+        _ => "a primary that takes writes",
+    };
+    Check::ok("writable", observed, "creates, scans and webhooks write")
+        .when(server.in_recovery, Fail, "point DATABASE_URL at the primary; a replica belongs in DATABASE_READ_URL")
+        .when(
+            server.read_only,
+            Fail,
+            "ask the provider why (often: storage is full), then ALTER DATABASE … RESET default_transaction_read_only",
+        )
+}
+
+pub(super) fn bloat(facts: &Facts) -> Check {
+    let share = |table: &Table| percent(table.dead, table.dead + table.live);
+    let worst = facts
+        .tables
+        .iter()
+        .filter(|table| table.dead >= DEAD_ROWS_FLOOR)
+        .max_by(|a, b| share(a).total_cmp(&share(b)));
+    let observed = worst.map_or("little".to_owned(), |table| {
+        let vacuumed = table.vacuumed_at.map_or("never".to_owned(), |at| format!("{at:.0}"));
+        format!("{:.0} % of {} are dead rows, last vacuumed: {vacuumed}", share(table), table.name)
+    });
+    Check::ok("bloat", observed, "dead rows are read and skipped, and fill memory")
+        .limit(format!("{DEAD_ROWS_PERCENT} % of a table"))
+        .when(
+            worst.is_some_and(|table| share(table) > DEAD_ROWS_PERCENT),
+            Warn,
+            format!(
+                "VACUUM (ANALYZE) {}; if it comes back, see that autovacuum is on and that no old transaction or replication \
+                 slot holds it up",
+                worst.map_or("", |table| &table.name)
+            ),
+        )
+}
+
+pub(super) fn clock(facts: &Facts, local_epoch_ms: f64) -> Check {
+    let seconds = (facts.server.epoch_ms - local_epoch_ms) / 1000.0;
+    let which = if seconds < 0.0 { "behind" } else { "ahead of" };
+    // Nothing below a second is told apart from the way there and back.
+    let observed = if seconds.abs() < 1.0 {
+        "the database and this machine agree".to_owned()
+    } else {
+        format!("the database is {} {which} this machine", duration(seconds.abs()))
+    };
+    Check::ok(
+        "clock",
+        observed,
+        "expiry runs by the database's clock, signatures of webhooks by the functions'",
+    )
+    .limit(duration(CLOCK_LIMIT))
+    .when(
+        seconds.abs() > CLOCK_LIMIT,
+        Warn,
+        "see which of the two is wrong (`date -u`), and that it runs NTP or chrony",
+    )
+}
+
+pub(super) fn slow_statements(facts: &Facts) -> Check {
+    let why = "every statement of Tessera's takes milliseconds; a slow one lacks an index or waits";
+    let statements = match &facts.answers.statements {
+        Answer::Here(statements) => statements,
+        Answer::Skipped => {
+            return Check::ok("slow_statements", "not asked for", why).when(true, NotVisible, "");
+        }
+        Answer::Missing | Answer::Hidden => {
+            return Check::ok("slow_statements", "pg_stat_statements is not there", why).when(
+                true,
+                NotVisible,
+                "CREATE EXTENSION pg_stat_statements shows them (it must be in shared_preload_libraries; on RDS, Neon and \
+                 Supabase it is)",
+            );
+        }
+    };
+    let slowest = statements.first().filter(|statement| statement.mean_ms > SLOW_STATEMENT_MS);
+    let observed = match (slowest, statements.first()) {
+        (Some(slow), _) => {
+            format!("{:.0} ms on average over {} calls: {}", slow.mean_ms, slow.calls, slow.text)
+        }
+        (None, Some(first)) => format!("the slowest takes {:.1} ms on average", first.mean_ms),
+        (None, None) => "none seen yet".to_owned(),
+    };
+    Check::ok("slow_statements", observed, why).limit(format!("{SLOW_STATEMENT_MS} ms on average")).when(
+        slowest.is_some(),
+        Warn,
+        "EXPLAIN (ANALYZE, BUFFERS) it; ANALYZE the tables in it; see `locks` and `bloat`",
+    )
+}

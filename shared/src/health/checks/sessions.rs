@@ -1,0 +1,139 @@
+//! Who holds connections, and who keeps whom waiting.
+
+use super::{duration, percent};
+use crate::health::Verdict::{Fail, NotVisible, Warn};
+use crate::health::{Check, Facts};
+
+/// Share of the connections in use from which the owner is told.
+const CONNECTIONS_WARN_PERCENT: f64 = 80.0;
+/// Share from which a burst of new containers is refused.
+const CONNECTIONS_FAIL_PERCENT: f64 = 95.0;
+/// Connections that do nothing for over 5 minutes; a warm container is one for a while, which is no leak.
+const IDLE_LIMIT: i64 = 20;
+/// A statement of Tessera's has 10 s; a transaction that does nothing has no excuse at all.
+const IDLE_IN_TRANSACTION_LIMIT: f64 = 60.0;
+const STATEMENT_LIMIT: f64 = 60.0;
+const LOCK_WAIT_LIMIT: f64 = 5.0;
+
+/// Connections in use against the tightest limit that applies: the server's, the role's or the database's, in percent.
+pub(in crate::health) fn connections_used(facts: &Facts) -> (i64, i64, &'static str, f64) {
+    let (limits, used) = (&facts.limits, &facts.used);
+    [
+        (facts.sessions.total, Some(limits.server), "server"),
+        (used.role, limits.role, "role"),
+        (used.database, limits.database, "database"),
+    ]
+    .into_iter()
+    .filter_map(|(used, limit, whose)| limit.map(|limit| (used, limit, whose, percent(used, limit))))
+    .max_by(|a, b| a.3.total_cmp(&b.3))
+    .unwrap_or((facts.sessions.total, 0, "server", 0.0))
+}
+
+pub(super) fn connections(facts: &Facts) -> Check {
+    let (used, limit, whose, percent) = connections_used(facts);
+    let ours = facts.sessions.ours;
+    let advice = "each warm container holds one: lower the functions' reserved concurrency, connect through a transaction \
+                  pooler, or raise the limit; `applications` of the detailed report tells who holds them";
+    Check::ok(
+        "connections",
+        format!("{used} of {limit} ({percent:.0} %, limit of the {whose}), {ours} of them Tessera's"),
+        "a container that gets no connection answers 503",
+    )
+    .limit(format!("{CONNECTIONS_WARN_PERCENT} %"))
+    .when(percent >= CONNECTIONS_FAIL_PERCENT, Fail, advice)
+    .when(percent >= CONNECTIONS_WARN_PERCENT, Warn, advice)
+}
+
+pub(super) fn idle(facts: &Facts) -> Check {
+    let idle = facts.sessions.idle_long;
+    let holder = facts.applications.iter().flatten().max_by_key(|application| application.idle_long);
+    let holder = match holder.filter(|holder| holder.idle_long > 0) {
+        Some(holder) if holder.name.is_empty() => format!(", {} without application_name", holder.idle_long),
+        Some(holder) => format!(", {} of {}", holder.idle_long, holder.name),
+        None => String::new(),
+    };
+    Check::ok(
+        "idle_connections",
+        format!("{idle} idle for over 5 minutes{holder}"),
+        "idle connections take slots from those who need one; many that never end are a leak",
+    )
+    .limit(format!("{IDLE_LIMIT}"))
+    .when(
+        idle > IDLE_LIMIT,
+        Warn,
+        "find whose they are by application_name in pg_stat_activity; end them with pg_terminate_backend(pid), which \
+         Tessera's functions survive; set idle_session_timeout for the others, or connect through a transaction pooler",
+    )
+}
+
+pub(super) fn idle_in_transaction(facts: &Facts) -> Check {
+    let (count, seconds) = (facts.sessions.idle_in_transaction, facts.sessions.idle_in_transaction_seconds);
+    let is_blocking = facts.blockers.iter().any(|blocker| {
+        blocker.state.as_deref().is_some_and(|state| state.starts_with("idle in transaction"))
+    });
+    let observed = match count {
+        0 => "none".to_owned(),
+        _ => format!("{count}, the longest for {}", duration(seconds)),
+    };
+    let advice = "Tessera opens no transactions: find the client by application_name in pg_stat_activity, end its session \
+                  with pg_terminate_backend(pid), and set idle_in_transaction_session_timeout";
+    Check::ok(
+        "idle_in_transaction",
+        observed,
+        "an open transaction keeps its locks, and dead rows everywhere",
+    )
+    .limit(duration(IDLE_IN_TRANSACTION_LIMIT))
+    .when(is_blocking, Fail, advice)
+    .when(seconds > IDLE_IN_TRANSACTION_LIMIT, Warn, advice)
+}
+
+pub(super) fn locks(facts: &Facts) -> Check {
+    let (count, seconds) = (facts.sessions.waiting_for_locks, facts.sessions.lock_wait_seconds);
+    let blockers: Vec<_> =
+        facts.blockers.iter().map(|blocker| format!("{} ({})", blocker.pid, blocker.application)).collect();
+    let observed = match count {
+        0 => "nobody waits".to_owned(),
+        _ => {
+            format!(
+                "{count} waiting, the longest for {}, for process {}",
+                duration(seconds),
+                blockers.join(", ")
+            )
+        }
+    };
+    Check::ok("locks", observed, "a statement that waits for a lock is given up after 10 s, and its caller sees 503")
+        .limit(duration(LOCK_WAIT_LIMIT))
+        .when(
+            seconds > LOCK_WAIT_LIMIT,
+            Warn,
+            "look at the process named: SELECT * FROM pg_stat_activity WHERE pid = …; end it with pg_terminate_backend(pid)",
+        )
+}
+
+pub(super) fn longest_statement(facts: &Facts) -> Check {
+    let seconds = facts.sessions.statement_seconds;
+    Check::ok(
+        "longest_statement",
+        if seconds > 0.0 { duration(seconds) } else { "none running".to_owned() },
+        "Tessera's statements take milliseconds; a long one of somebody else slows all others",
+    )
+    .limit(duration(STATEMENT_LIMIT))
+    .when(
+        seconds > STATEMENT_LIMIT,
+        Warn,
+        "find it in pg_stat_activity (state = 'active', oldest query_start); pg_cancel_backend(pid) stops it",
+    )
+}
+
+pub(super) fn visibility(facts: &Facts) -> Check {
+    let hidden = facts.sessions.hidden;
+    let observed = match hidden {
+        0 => "all sessions".to_owned(),
+        _ => format!("all but what {hidden} sessions of other roles do"),
+    };
+    Check::ok("visibility", observed, "what is not seen may be what is wrong").when(
+        hidden > 0,
+        NotVisible,
+        "GRANT pg_monitor TO the role shows the rest; nothing needs it",
+    )
+}
