@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::scratch::Scratch;
 
-/// What a function is led to believe; see [`crate::LambdaBuilder::believing`]. Linux only.
+/// What a program is led to believe; a function by [`crate::LambdaBuilder::believing`]. Linux only.
 #[derive(Debug)]
 pub struct Pretence {
     library: PathBuf,
@@ -36,9 +36,11 @@ impl Pretence {
         self.write("clock", &ahead.as_secs().to_string())
     }
 
-    /// The variables that make a program believe it.
-    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
-        [("LD_PRELOAD", self.library.clone()), ("PRETENCE", self.scratch.path().to_owned())]
+    /// The variables that make a program believe it, for what is no function.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 2] {
+        [("LD_PRELOAD", &*self.library), ("PRETENCE", self.scratch.path())]
+            .map(|(name, path)| (name, path.display().to_string()))
     }
 
     /// All at once: a program that reads meanwhile sees the old or the new.

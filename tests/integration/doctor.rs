@@ -8,20 +8,20 @@ use harness::{Authority, Certificate, Database, PgBouncer, Postgres};
 use serde_json::Value;
 
 /// The report, and the exit code.
-struct Examined {
+pub(crate) struct Examined {
     report: Value,
     code: Option<i32>,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Examined {
-    fn check(&self, name: &str) -> Result<&Value> {
+    pub(crate) fn check(&self, name: &str) -> Result<&Value> {
         let checks = self.report["checks"].as_array().context("no checks")?;
         checks.iter().find(|check| check["name"] == name).with_context(|| format!("no {name}: {}", self.text))
     }
 
     /// Holds the check `name` to its verdict, a word of what was seen and a word of the advice.
-    fn names(&self, name: &str, verdict: &str, seen: &str, advice: &str) -> Result<()> {
+    pub(crate) fn names(&self, name: &str, verdict: &str, seen: &str, advice: &str) -> Result<()> {
         let check = self.check(name)?;
         ensure!(check["verdict"] == verdict, "{name}: {check}");
         ensure!(check["observed"].to_string().contains(seen), "{name} says nothing of {seen}: {check}");
@@ -42,7 +42,7 @@ fn tessera() -> Result<Command> {
     Ok(command)
 }
 
-async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
+pub(crate) async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
     let mut command = tessera()?;
     command.args(["doctor", "--json"]).envs(environment.iter().map(|(name, value)| (name, value)));
     let output = tokio::task::spawn_blocking(move || command.output())
@@ -54,7 +54,7 @@ async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
     Ok(Examined { report, code: output.status.code(), text })
 }
 
-async fn examine(url: impl Into<String>) -> Result<Examined> {
+pub(crate) async fn examine(url: impl Into<String>) -> Result<Examined> {
     doctor(&[("DATABASE_URL", url.into())]).await
 }
 

@@ -9,13 +9,13 @@ use harness::{Database, Lambda, Postgres, Proxy};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-const KEY: &str = "tsk_operator";
+pub(crate) const KEY: &str = "tsk_operator";
 
-async fn health(url: impl Into<String>) -> Result<Lambda> {
+pub(crate) async fn health(url: impl Into<String>) -> Result<Lambda> {
     Lambda::builder("health").env("DATABASE_URL", url).start().await
 }
 
-async fn make_key(database: &Database, key: &str, scope: &str) -> Result<()> {
+pub(crate) async fn make_key(database: &Database, key: &str, scope: &str) -> Result<()> {
     let hash = hex::encode(Sha256::digest(key));
     let sql = format!(
         "INSERT INTO api_keys (hash, prefix, owner, scopes) VALUES ('\\x{hash}', '{scope}', 'o', ARRAY['{scope}'])"
@@ -24,7 +24,7 @@ async fn make_key(database: &Database, key: &str, scope: &str) -> Result<()> {
 }
 
 /// The detailed report's line about `name`.
-async fn check(health: &Lambda, name: &str) -> Result<Value> {
+pub(crate) async fn check(health: &Lambda, name: &str) -> Result<Value> {
     let answer = health.get("/health").query("detailed", "true").header("x-api-key", KEY).send().await?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
     let report = answer.json()?;

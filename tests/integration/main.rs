@@ -37,6 +37,7 @@ mod smoke;
 mod soak;
 mod statement_limit;
 mod symbol;
+mod symptoms;
 mod template;
 mod trust;
 mod webhook;

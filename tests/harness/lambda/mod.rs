@@ -212,8 +212,7 @@ impl Builder {
     /// Names and a time of the test's choosing.
     #[must_use]
     pub fn believing(mut self, pretence: &Pretence) -> Self {
-        let variables =
-            pretence.environment().map(|(name, value)| (name.into(), value.display().to_string()));
+        let variables = pretence.environment().map(|(name, value)| (name.to_owned(), value));
         self.environment.extend(variables);
         self
     }
