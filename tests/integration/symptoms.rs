@@ -126,3 +126,17 @@ async fn a_slow_statement_is_named_where_pg_stat_statements_tells() -> Result<()
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn pg_stat_statements_that_the_server_has_not_loaded_costs_that_check_alone() -> Result<()> {
+    if !has_pg_stat_statements().await? {
+        return Ok(());
+    }
+    let database = alone(&[]).await?;
+    let admin = database.postgres().admin(&database.name).await?;
+    admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
+    for check in seen_by_both(&database, "slow_statements").await? {
+        says(&check, "notVisible", "not there", "shared_preload_libraries")?;
+    }
+    Ok(())
+}

@@ -44,7 +44,11 @@ WITH queries (name, relation, is_detail, query) AS (VALUES
     ('creates', 'codes', true, $q$
         SELECT count(*) FILTER (WHERE created_at > now() - interval '1 hour')
         FROM (SELECT created_at FROM codes ORDER BY id DESC LIMIT 10000) AS newest $q$),
-    ('statements', 'pg_stat_statements', true, $q$
+    -- Where the server has not loaded the library, or the extension is of before PostgreSQL 13, the view is there, and
+    -- fails whoever asks it.
+    ('statements', (SELECT 'pg_stat_statements' FROM pg_attribute
+                    WHERE attrelid = to_regclass('pg_stat_statements') AND attname = 'mean_exec_time'
+                      AND current_setting('pg_stat_statements.max', true) IS NOT NULL), true, $q$
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'text', left(regexp_replace(query, '\s+', ' ', 'g'), 160), 'calls', calls,
             'meanMs', mean_exec_time, 'maxMs', max_exec_time) ORDER BY mean_exec_time DESC), '[]')
