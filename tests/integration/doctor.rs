@@ -195,19 +195,6 @@ async fn an_idle_transaction_that_holds_a_lock_is_named() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_locked_table_that_the_report_itself_needs_is_named() -> Result<()> {
-    let database = Postgres::plain().await?.database().await?;
-    let holder = database.client().await?;
-    holder.batch_execute("BEGIN; LOCK TABLE jobs").await?;
-    examine(database.url()).await?.names(
-        "locks",
-        "fail",
-        "harness, idle in transaction",
-        "pg_terminate_backend",
-    )
-}
-
-#[tokio::test]
 async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let url = |pooler: &PgBouncer| format!("{}&pgbouncer=true", pooler.url(&database));

@@ -68,6 +68,41 @@ async fn thirty_connections_that_idle_for_six_minutes_are_named_with_their_holde
 }
 
 #[tokio::test]
+async fn a_table_that_a_session_keeps_locked_is_named_with_its_holder() -> Result<()> {
+    let database = alone(&[]).await?;
+    let health = health(database.url()).await?;
+    // The report asks `jobs` in all its forms, `codes` for the details, and `visitors` never.
+    for table in ["jobs", "codes", "visitors"] {
+        let holder = database.client().await?;
+        holder.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await?;
+        let seen = format!("{table} is locked by process");
+        for check in [examine(database.url()).await?.check("locks")?, &check(&health, "locks").await?] {
+            says(check, "fail", &seen, "pg_terminate_backend")?;
+            says(check, "fail", "harness, idle in transaction", "")?;
+        }
+        let deep =
+            health.get("/health").query("deep", "true").deadline(Duration::from_secs(3)).send().await?;
+        assert_eq!((deep.status, &deep.json()?["checks"]["locks"]), (503, &"fail".into()), "{}", deep.text());
+        holder.batch_execute("ROLLBACK").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_know_its_reader_for_a_lock_says_so() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    make_key(&database, KEY, "ops:read").await?;
+    let health = health(database.url()).await?;
+    let holder = database.client().await?;
+    holder.batch_execute("BEGIN; LOCK TABLE api_keys").await?;
+    let detailed = health.get("/health").query("detailed", "true").header("x-api-key", KEY);
+    let detailed = detailed.deadline(Duration::from_secs(3)).send().await?;
+    let checks = &detailed.json()?["checks"];
+    assert_eq!((detailed.status, &checks["locks"]), (503, &"fail".into()), "{}", detailed.text());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_clock_that_is_two_minutes_off_is_named() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     make_key(&database, KEY, "ops:read").await?;

@@ -55,18 +55,18 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     checks.push(probe::several(&url, &config, &trust).await);
     let report = match timeout(REPORT_PATIENCE, report(&client)).await {
         Ok(report) => report,
-        Err(_) => Err(blocked(&url, &config, &trust).await),
+        Err(_) => Err(late()),
     };
-    let is_migrated = match report {
+    let may_try = match report {
         Ok(report) => {
             checks.push(probe::settings(&report.facts));
             checks.push(probe::budget(&report.facts, &url, options.containers));
-            let is_migrated = report
+            let may_try = report
                 .checks
                 .iter()
-                .all(|check| !matches!(check.name, "migrations" | "rights") || check.verdict < Verdict::Warn);
+                .all(|check| !PREVENT_A_TRY.contains(&check.name) || check.verdict < Verdict::Warn);
             checks.extend(report.checks);
-            is_migrated
+            may_try
         }
         Err(check) => {
             checks.push(check);
@@ -74,49 +74,33 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
         }
     };
     replica(environment, &trust, checks).await;
-    if options.probes > 0 && is_migrated {
+    if options.probes > 0 && may_try {
         checks.push(consistency::test(config, &trust, &client, options.probes).await);
     }
 }
 
-/// Long before this, the report is there, unless it waits for a lock.
+/// With trouble here, probe codes can only fail or wait, and say nothing that these checks do not.
+const PREVENT_A_TRY: [&str; 4] = ["migrations", "rights", "writable", "locks"];
+
+const WHY_REPORT: &str = "the database's own view decides most of what follows";
+
+/// Long before this, the report is there.
 const REPORT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who holds what the report waits for, asked over another connection, and without touching any table.
-async fn blocked(url: &DatabaseUrl, config: &DatabaseConfig, trust: &TrustStore) -> Check {
-    let sql = "SELECT DISTINCT format('process %s (%s, %s)', holder.pid, holder.application_name,
-                      coalesce(holder.state, 'state not visible'))
-               FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) AS blocking
-               JOIN pg_stat_activity holder ON holder.pid = blocking
-               WHERE waiting.wait_event_type = 'Lock'";
-    let mut holders = Vec::new();
-    if let Some(host) = url.hosts().first()
-        && let Ok((client, _)) = path::connect(url, host, config, trust).await
-        && let Ok(rows) = client.query_typed(sql, &[]).await
-    {
-        holders.extend(rows.iter().map(|row| row.get::<_, String>(0)));
-    }
-    let observed = match holders.as_slice() {
-        [] => "no answer in time".to_owned(),
-        holders => format!("no answer in time: a table is locked by {}", holders.join(", ")),
-    };
-    Check::ok("locks", observed, "whoever needs the table waits, and is given up after 10 s").when(
-        true,
-        Verdict::Fail,
-        "look at the process named: SELECT * FROM pg_stat_activity WHERE pid = …; end it with pg_terminate_backend(pid)",
-    )
+fn late() -> Check {
+    let observed = format!("no answer within {}", verdicts::ms(REPORT_PATIENCE));
+    Check::ok("report", observed, WHY_REPORT).when(true, Verdict::Fail, Diagnosis::Slow.advice())
 }
 
 /// The same report as the health function's.
 async fn report(client: &Client) -> Result<Report, Check> {
-    const WHY: &str = "the database's own view decides most of what follows";
     let nobody: Option<&[u8]> = None;
     let rows = run_statement(client, &health::REPORT, &[&nobody, &true, &health::TABLES])
         .await
-        .map_err(|error| refused("report", WHY, &error))?;
+        .map_err(|error| refused("report", WHY_REPORT, &error))?;
     match rows.first().map(health::facts_of) {
         Some(Ok(facts)) => Ok(Report::of(facts, health::local_epoch_ms())),
-        _ => Err(Check::ok("report", "not of the expected shape", WHY).when(
+        _ => Err(Check::ok("report", "not of the expected shape", WHY_REPORT).when(
             true,
             Verdict::Fail,
             "use the `cargo tessera` of the release that is deployed",

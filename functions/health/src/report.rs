@@ -124,6 +124,7 @@ pub(crate) fn whole(report: &Report) -> Response<Body> {
                 "bytes": facts.database_bytes,
                 "replicas": facts.replicas,
                 "tables": facts.tables,
+                "lockedTables": facts.locked_tables,
                 "slowStatements": answers.statements.here(),
                 "migrations": answers.migrations.here(),
             },

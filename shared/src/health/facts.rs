@@ -15,6 +15,7 @@ pub struct Facts {
     pub sessions: Sessions,
     pub applications: Option<Vec<Application>>,
     pub blockers: Vec<Blocker>,
+    pub locked_tables: Vec<LockedTable>,
     pub replicas: Replicas,
     pub tables: Vec<Table>,
     pub database_bytes: Option<i64>,
@@ -30,6 +31,8 @@ pub enum Answer<T> {
     Missing,
     /// The role may not read it.
     Hidden,
+    /// Somebody has locked it, so that to ask would be to wait.
+    Locked,
     /// It is a detail, and details were not asked for.
     Skipped,
 }
@@ -206,6 +209,21 @@ pub struct Blocker {
     pub state: Option<String>,
     /// For how long.
     pub seconds: f64,
+}
+
+/// A table that nobody but one session may even read.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct LockedTable {
+    /// Its name.
+    pub name: String,
+    /// The session's process on the server; none for a prepared transaction.
+    pub pid: Option<i32>,
+    /// Its `application_name`.
+    pub application: String,
+    /// What it does, where that may be seen.
+    pub state: Option<String>,
+    /// For how long.
+    pub seconds: Option<f64>,
 }
 
 /// Servers that replicate this one.

@@ -176,7 +176,7 @@ pub fn permission(answers: &Answers) -> Permission {
         Answer::Here(Some(word)) if word == "ok" => Permission::Granted,
         Answer::Here(Some(_)) => Permission::Forbidden,
         Answer::Here(None) => Permission::UnknownKey,
-        Answer::Missing | Answer::Hidden | Answer::Skipped => Permission::Undecided,
+        Answer::Missing | Answer::Hidden | Answer::Locked | Answer::Skipped => Permission::Undecided,
     }
 }
 
@@ -189,7 +189,7 @@ pub enum Permission {
     Forbidden,
     /// No such key.
     UnknownKey,
-    /// The table of keys is missing or may not be read.
+    /// The table of keys is missing, locked or may not be read.
     Undecided,
 }
 

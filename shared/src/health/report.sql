@@ -57,11 +57,19 @@ WITH queries (name, relation, is_detail, query) AS (VALUES
                 AND userid = (SELECT oid FROM pg_roles WHERE rolname = current_user) AND calls >= 5
               ORDER BY mean_exec_time DESC LIMIT 5) AS slowest $q$)
 ),
+-- To ask a table that somebody has locked against readers, or queues up to lock, is to wait, when a report is needed
+-- most. A prepared transaction has no process.
+locked AS (
+    SELECT relation, pid, granted FROM pg_locks
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid IS DISTINCT FROM pg_backend_pid()
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+),
 answers AS (
     SELECT name, CASE
         WHEN is_detail AND NOT $2 THEN '{"is": "skipped"}'
         WHEN to_regclass(relation) IS NULL THEN '{"is": "missing"}'
         WHEN NOT has_table_privilege(to_regclass(relation), 'SELECT') THEN '{"is": "hidden"}'
+        WHEN to_regclass(relation) IN (SELECT relation FROM locked) THEN '{"is": "locked"}'
         ELSE jsonb_build_object('is', 'here', 'value', (
             SELECT string_agg(substr(word, 7), '' ORDER BY word COLLATE "C")::jsonb
             FROM ts_stat(format($q$
@@ -138,6 +146,10 @@ SELECT jsonb_build_object(
         FROM sessions
         WHERE pid IN (SELECT unnest(pg_blocking_pids(w.pid)) FROM sessions w WHERE w.wait_event_type = 'Lock')
     ) ELSE '[]' END,
+    'lockedTables', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'name', t.name, 'pid', l.pid, 'application', coalesce(s.application, ''), 'state', s.state,
+        'seconds', CASE WHEN s.state = 'active' THEN s.running ELSE s.unchanged END) ORDER BY t.name), '[]')
+        FROM locked l JOIN tables t ON t.relid = l.relation LEFT JOIN sessions s ON s.pid = l.pid WHERE l.granted),
     'replicas', (SELECT jsonb_build_object(
         'known', count(*),
         'visible', count(*) FILTER (WHERE state IS NOT NULL),

@@ -10,6 +10,13 @@ pub(super) fn migrations(facts: &Facts) -> Check {
         TABLES.iter().filter(|name| facts.tables.iter().all(|table| table.name != **name)).collect();
     let applied: &[String] = match &facts.answers.migrations {
         Answer::Here(applied) => applied,
+        Answer::Locked => {
+            return Check::ok("migrations", "somebody has locked tessera_migrations", why).when(
+                true,
+                NotVisible,
+                "look again when `cargo tessera migrate` has ended, or see `locks`",
+            );
+        }
         Answer::Hidden => {
             return Check::ok("migrations", "the role may not read tessera_migrations", why)
                 .when(true, NotVisible, "");

@@ -82,7 +82,7 @@ pub(super) fn slow_statements(facts: &Facts) -> Check {
         Answer::Skipped => {
             return Check::ok("slow_statements", "not asked for", why).when(true, NotVisible, "");
         }
-        Answer::Missing | Answer::Hidden => {
+        Answer::Missing | Answer::Hidden | Answer::Locked => {
             return Check::ok("slow_statements", "pg_stat_statements is not there", why).when(
                 true,
                 NotVisible,

@@ -1,8 +1,9 @@
 //! Who holds connections, and who keeps whom waiting.
 
 use super::{duration, percent};
+use crate::health::Check;
 use crate::health::Verdict::{Fail, NotVisible, Warn};
-use crate::health::{Check, Facts};
+use crate::health::facts::{Facts, LockedTable};
 
 /// Share of the connections in use from which the owner is told.
 const CONNECTIONS_WARN_PERCENT: f64 = 80.0;
@@ -91,7 +92,8 @@ pub(super) fn locks(facts: &Facts) -> Check {
     let (count, seconds) = (facts.sessions.waiting_for_locks, facts.sessions.lock_wait_seconds);
     let blockers: Vec<_> =
         facts.blockers.iter().map(|blocker| format!("{} ({})", blocker.pid, blocker.application)).collect();
-    let observed = match count {
+    let mut observed: Vec<_> = facts.locked_tables.iter().map(locked).collect();
+    observed.push(match count {
         0 => "nobody waits".to_owned(),
         _ => {
             format!(
@@ -100,14 +102,33 @@ pub(super) fn locks(facts: &Facts) -> Check {
                 blockers.join(", ")
             )
         }
+    });
+    let is_stuck = facts.locked_tables.iter().any(|table| match table.state.as_deref() {
+        Some("active") => table.seconds.unwrap_or_default() > LOCK_WAIT_LIMIT,
+        // A session that does nothing unlocks nothing.
+        Some(_) => true,
+        None => false,
+    });
+    let is_unclear = facts.locked_tables.iter().any(|table| table.state.is_none());
+    let advice = "look at the process named: SELECT * FROM pg_stat_activity WHERE pid = …; end it with \
+                  pg_terminate_backend(pid); a prepared transaction with ROLLBACK PREPARED (pg_prepared_xacts)";
+    Check::ok(
+        "locks",
+        observed.join("; "),
+        "a statement that waits for a lock is given up after 10 s, and its caller sees 503",
+    )
+    .limit(duration(LOCK_WAIT_LIMIT))
+    .when(is_stuck, Fail, advice)
+    .when(is_unclear || seconds > LOCK_WAIT_LIMIT, Warn, advice)
+}
+
+fn locked(table: &LockedTable) -> String {
+    let holder = table.pid.map_or("a prepared transaction".to_owned(), |pid| format!("process {pid}"));
+    let state = match (&table.state, table.seconds) {
+        (Some(state), Some(seconds)) => format!("{state} for {}", duration(seconds)),
+        _ => "state not visible".to_owned(),
     };
-    Check::ok("locks", observed, "a statement that waits for a lock is given up after 10 s, and its caller sees 503")
-        .limit(duration(LOCK_WAIT_LIMIT))
-        .when(
-            seconds > LOCK_WAIT_LIMIT,
-            Warn,
-            "look at the process named: SELECT * FROM pg_stat_activity WHERE pid = …; end it with pg_terminate_backend(pid)",
-        )
+    format!("{} is locked by {holder} ({}, {state})", table.name, table.application)
 }
 
 pub(super) fn longest_statement(facts: &Facts) -> Check {

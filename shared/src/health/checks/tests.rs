@@ -36,6 +36,7 @@ fn sound() -> Value {
         },
         "applications": [{"name": "psql", "connections": 5, "idleLong": 0}],
         "blockers": [],
+        "lockedTables": [],
         "replicas": {"known": 0, "visible": 0, "lagSeconds": 0},
         "tables": TABLES.iter().map(table).collect::<Vec<_>>(),
         "databaseBytes": 1,
@@ -51,6 +52,19 @@ fn a_sound_installation_is_called_so() {
     let checks = judge(sound());
     assert_eq!(Status::of(&checks), Status::Ok, "{checks:#?}");
     assert!(checks.iter().all(|check| check.advice.is_none()), "{checks:#?}");
+}
+
+fn locked_by(state: impl Into<Value>, seconds: impl Into<Value>) -> Value {
+    let (state, seconds) = (state.into(), seconds.into());
+    json!([{"name": "codes", "pid": 7, "application": "psql", "state": state, "seconds": seconds}])
+}
+
+#[test]
+fn a_lock_of_a_moment_is_no_fault() {
+    let mut facts = sound();
+    facts["lockedTables"] = locked_by("active", 0.1);
+    facts["answers"]["queue"] = json!({"is": "locked"});
+    assert_eq!(Status::of(&judge(facts)), Status::Ok);
 }
 
 /// What becomes wrong, as a JSON pointer and its value; which check alone says so, and a word of what it saw.
@@ -81,6 +95,19 @@ fn each_fault_is_named_by_its_own_check_and_no_other() {
             Warn,
             "2 waiting",
         ),
+        (
+            vec![("/lockedTables", locked_by("active", 7.0))],
+            "locks",
+            Fail,
+            "codes is locked by process 7 (psql,",
+        ),
+        (
+            vec![("/lockedTables", locked_by("idle in transaction", 0.1))],
+            "locks",
+            Fail,
+            "idle in transaction",
+        ),
+        (vec![("/lockedTables", locked_by(Value::Null, Value::Null))], "locks", Warn, "state not visible"),
         (vec![("/sessions/statementSeconds", json!(600))], "longest_statement", Warn, "10 min"),
         (
             vec![("/replicas", json!({"known": 1, "visible": 1, "lagSeconds": 10}))],

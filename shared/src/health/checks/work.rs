@@ -84,11 +84,13 @@ pub(super) fn alerts(facts: &Facts) -> Check {
     }
 }
 
-/// Why a table could not be asked. That it is missing is said by `migrations`, that it may not be read by `rights`.
+/// Why a table could not be asked. That it is missing is said by `migrations`, that it may not be read by `rights`, who
+/// has locked it by `locks`.
 fn unanswered<T>(name: &'static str, answer: &Answer<T>, why: &'static str) -> Check {
     let observed = match answer {
         Answer::Hidden => "the role may not read the table",
+        Answer::Locked => "somebody has locked the table",
         _ => "the table is not there",
     };
-    Check::ok(name, observed, why).when(true, NotVisible, "see `migrations` and `rights`")
+    Check::ok(name, observed, why).when(true, NotVisible, "see `migrations`, `rights` and `locks`")
 }
