@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The programs of `tests/bench` that need no arguments, by name; each builds and fetches what it measures.
-const ALL: [&str; 2] = ["symbol", "cold"];
+const ALL: [&str; 3] = ["symbol", "cold", "health"];
 
 /// Runs these, or all, one after the other: they are to have the machine to themselves.
 pub fn run(names: &[String]) -> Result<()> {
