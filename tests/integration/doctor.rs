@@ -1,5 +1,6 @@
 //! `cargo tessera doctor`: what is broken on purpose, it names, with the right advice.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -43,8 +44,13 @@ fn tessera() -> Result<Command> {
 }
 
 pub(crate) async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
+    doctor_in(Path::new("."), &[], environment).await
+}
+
+async fn doctor_in(directory: &Path, arguments: &[&str], environment: &[(&str, String)]) -> Result<Examined> {
     let mut command = tessera()?;
-    command.args(["doctor", "--json"]).envs(environment.iter().map(|(name, value)| (name, value)));
+    command.current_dir(directory).args(["doctor", "--json"]).args(arguments);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = tokio::task::spawn_blocking(move || command.output())
         .await?
         .context("`tessera` is missing: run `cargo build --workspace` first")?;
@@ -216,18 +222,30 @@ async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
 #[tokio::test]
 async fn full_slots_and_a_plan_that_does_not_fit_are_named() -> Result<()> {
     let postgres = Postgres::builder()
-        .settings([("max_connections", "20"), ("superuser_reserved_connections", "3")])
+        .settings([("max_connections", "40"), ("superuser_reserved_connections", "3")])
         .start()
         .await?;
     let database = postgres.database().await?;
-    examine(database.url()).await?.check("budget")?;
-    let mut command = tessera()?;
-    command.args(["doctor", "--json", "--containers", "100"]).env("DATABASE_URL", database.url());
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let report: Value = serde_json::from_slice(&output.stdout)?;
-    let budget =
-        report["checks"].as_array().context("checks")?.iter().find(|check| check["name"] == "budget");
-    assert_eq!(budget.context("budget")?["verdict"], "warn", "{report}");
+    let url = database.url();
+    let elsewhere = tempfile::tempdir()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (directory, arguments, verdict, seen) in [
+        (elsewhere.path(), vec![], "ok", "--containers N holds"),
+        (elsewhere.path(), vec!["--containers", "10"], "ok", "10 planned (--containers)"),
+        (elsewhere.path(), vec!["--containers", "100"], "warn", "100 planned (--containers)"),
+        (&root, vec![], "ok", "reserves nothing"),
+        (
+            &root,
+            vec!["--config-env", "prod"],
+            "warn",
+            "50 planned (ConnectionBudget of [prod] in samconfig.toml)",
+        ),
+    ] {
+        let examined = doctor_in(directory, &arguments, &[("DATABASE_URL", url.clone())]).await?;
+        let budget = examined.check("budget")?;
+        assert_eq!(budget["verdict"], verdict, "{arguments:?}: {budget}");
+        assert!(budget["observed"].to_string().contains(seen), "{seen}: {budget}");
+    }
 
     let mut held: Vec<tokio_postgres::Client> = Vec::new();
     while let Ok(client) = database.client().await {

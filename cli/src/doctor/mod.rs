@@ -5,6 +5,7 @@
 
 mod consistency;
 mod path;
+mod plan;
 mod probe;
 mod understood;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, types::ToSql};
 
 use crate::verdicts;
+use plan::Plan;
 
 /// How to look.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,9 +35,22 @@ pub struct Options {
     /// Probe codes to create, list, resolve and delete again; 0 writes nothing
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     probes: u16,
-    /// Containers that may run at once (the sum of the functions' reserved concurrency), to hold against the limit
+    /// Containers that may run at once (the sum of the functions' reserved concurrency), to hold against the limit. Without
+    /// it: what template.yaml and samconfig.toml in this directory say
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     containers: Option<u32>,
+    /// The environment of samconfig.toml whose connection budget is meant
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    config_env: String,
+}
+
+impl Options {
+    fn plan(&self) -> Option<Plan> {
+        match self.containers {
+            Some(number) => Some(Plan { containers: Some(number), origin: "--containers".to_owned() }),
+            None => plan::of_directory(&std::env::current_dir().ok()?, &self.config_env),
+        }
+    }
 }
 
 /// Looks, and tells. Exit code 0: fine; 1: warnings; 2: failures.
@@ -60,7 +75,7 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     let may_try = match report {
         Ok(report) => {
             checks.push(probe::settings(&report.facts));
-            checks.push(probe::budget(&report.facts, &url, options.containers));
+            checks.push(probe::budget(&report.facts, &url, options.plan().as_ref()));
             let may_try = report
                 .checks
                 .iter()

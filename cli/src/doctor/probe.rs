@@ -11,6 +11,7 @@ use shared::retry::Phase;
 use tokio_postgres::Client;
 
 use super::path;
+use super::plan::Plan;
 use crate::verdicts::{ms, percentile};
 
 const SAMPLES: usize = 20;
@@ -126,7 +127,7 @@ pub(super) fn settings(facts: &Facts) -> Check {
 }
 
 /// How many containers the database has room for.
-pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, containers: Option<u32>) -> Check {
+pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, plan: Option<&Plan>) -> Check {
     let why = "the sum of the functions' reserved concurrency must fit, or a burst meets `too many clients`";
     let Facts { limits, used, sessions, .. } = facts;
     let free = [
@@ -136,15 +137,22 @@ pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, containers: Option<u32>) 
     ];
     // Those of functions that run already count as room for them; this examination holds one itself.
     let room = free.into_iter().flatten().min().unwrap_or_default() + sessions.ours + 1;
-    let observed = match (containers, url.pooler()) {
-        (_, Some(_)) => {
+    let planned = match plan {
+        Some(Plan { containers: Some(number), origin }) => format!("{number} planned ({origin})"),
+        Some(Plan { containers: None, origin }) => {
             format!(
-                "room for {room} server connections; the pooler shares them, so its own client limit counts"
+                "no number planned ({origin} reserves nothing), so that the account's limit alone holds them"
             )
         }
-        (None, None) => format!("room for {room} containers; --containers N holds a plan against it"),
-        (Some(planned), None) => format!("room for {room} containers, {planned} planned"),
+        None => "--containers N holds a plan against it".to_owned(),
     };
+    let observed = match url.pooler() {
+        Some(_) => format!(
+            "room for {room} server connections; the pooler shares them, so its own client limit counts; {planned}"
+        ),
+        None => format!("room for {room} containers; {planned}"),
+    };
+    let containers = plan.and_then(|plan| plan.containers);
     let is_short = url.pooler().is_none() && containers.is_some_and(|planned| i64::from(planned) > room);
     Check::ok("budget", observed, why).limit(format!("{room}")).when(
         is_short || room < 10,
