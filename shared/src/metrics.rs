@@ -60,8 +60,25 @@ metrics! {
     Reconnects: Count,
     /// Statements sent again after a failure.
     Retries: Count,
+    /// Of these, because no server took the statement: refused, cut off or unreachable while connecting.
+    RetriesNeverRan: Count,
     /// Of these, because the server or pooler was starting, full or waking up.
     RetriesBusy: Count,
+    /// Of these, because the server had undone the statement: a deadlock, a serialization failure, a lock not had.
+    RetriesUndone: Count,
+    /// Of these, because this server or connection would not do: a standby after a failover, a session that was ended.
+    RetriesUndoneElsewhere: Count,
+    /// Of these, because the connection went and nobody knows whether the statement ran.
+    RetriesUnknown: Count,
+    /// Of these, because the credentials were refused and have been read anew.
+    RetriesCredentials: Count,
+    /// Of these, because the server had stopped the statement.
+    RetriesCancelled: Count,
+    /// Times that a statement found no free connection: refused by a full server or pooler, or in wait for another request
+    /// of the container to open theirs.
+    PoolWaits: Count,
+    /// Time that these cost, until the next try.
+    PoolWaitTime: Milliseconds,
     /// Statements sent: each is one network round trip.
     RoundTrips: Count,
     /// Time from sending a statement to its answer.
@@ -254,6 +271,14 @@ mod tests {
     fn the_longest_line_is_bounded() {
         let line = line(&meter(|_| 123_456_789.123), &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
         assert!(line.len() < LONGEST_LINE, "{} bytes", line.len());
+    }
+
+    #[test]
+    fn the_documents_list_every_metric() {
+        let documented = include_str!("../../docs/deploy.md");
+        for metric in Metric::ALL {
+            assert!(documented.contains(&format!("`{}`", metric.name())), "{}", metric.name());
+        }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use harness::{Lambda, Postgres};
+use harness::{Lambda, Postgres, Proxy};
 use serde_json::{Value, json};
 use shared::metrics::{LONGEST_LINE, Metric};
 
@@ -79,6 +79,44 @@ async fn an_outage_is_counted_as_a_server_error() -> Result<()> {
     let line = line_number(&redirects, 1).await?;
     assert_eq!(line["ServerErrors"], 1, "{line}");
     assert!(line["Retries"].as_f64().is_some_and(|retries| retries >= 1.0), "{line}");
+    assert_eq!(line["RetriesNeverRan"], line["Retries"], "{line}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn waits_for_a_free_connection_are_counted() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let only_one = format!("ALTER DATABASE {} CONNECTION LIMIT 1", database.name);
+    let held = database.client().await?;
+    held.batch_execute(&only_one).await?;
+    let redirects = Lambda::builder("qr-redirect").env("DATABASE_URL", database.url()).start().await?;
+    let deadline = Duration::from_secs(2);
+    assert_eq!(redirects.get("/r/ABC").deadline(deadline).send().await?.status, 503);
+    let full = line_number(&redirects, 1).await?;
+    assert_eq!(full["RetriesBusy"], full["Retries"], "{full}");
+    // Each retry follows a refusal, and so does giving up.
+    assert_eq!(full["PoolWaits"].as_f64(), full["Retries"].as_f64().map(|retries| retries + 1.0), "{full}");
+    assert!(full["PoolWaitTime"].is_number(), "{full}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_another_to_connect_are_counted() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let proxy = Proxy::of(database.postgres()).await?;
+    let redirects = Lambda::builder("qr-redirect")
+        .env("DATABASE_URL", proxy.url(&database))
+        .concurrency(2)
+        .start()
+        .await?;
+    // Whoever comes first connects for both, as long as its time lasts.
+    proxy.black_hole();
+    let request = || redirects.get("/r/ABC").deadline(Duration::from_secs(2)).send();
+    let (first, second) = tokio::try_join!(request(), request())?;
+    assert_eq!((first.status, second.status), (503, 503));
+    let lines = [line_number(&redirects, 1).await?, line_number(&redirects, 2).await?];
+    let waited = |line: &&Value| line["PoolWaits"].is_number() && line["PoolWaitTime"].is_number();
+    assert_eq!(lines.iter().filter(waited).count(), 1, "{lines:?}");
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::deadline::Deadline;
+use crate::health::Diagnosis;
 use crate::metrics::{self, Metric};
 use crate::retry::{Backoff, Class};
 use endpoint::Endpoints;
@@ -92,6 +93,7 @@ impl Database {
         let mut backoff = Backoff::default();
         let mut lost_once = false;
         loop {
+            let begun = Instant::now();
             let failure = match self.attempt(statement, parameters, deadline).await {
                 Ok(rows) => return Ok(rows),
                 Err(failure) => failure,
@@ -110,7 +112,12 @@ impl Database {
             let at_once = failure.of_reused_connection && !lost_once || failure.class == Class::Credentials;
             lost_once |= failure.of_reused_connection;
             let wait = if at_once { Duration::ZERO } else { backoff.next_wait() };
-            if wait >= deadline.left() {
+            let gives_up = wait >= deadline.left();
+            if matches!(Diagnosis::of(&failure), Diagnosis::SlotsFull | Diagnosis::PoolerFull) {
+                let until_next_try = if gives_up { Duration::ZERO } else { wait };
+                waited_for_connection(begun.elapsed() + until_next_try);
+            }
+            if gives_up {
                 return Err(DatabaseError::Unavailable { statement: statement.name, last: failure });
             }
             tracing::warn!(
@@ -121,8 +128,8 @@ impl Database {
                 "database: trying again"
             );
             metrics::count(Metric::Retries);
-            if failure.class == Class::Busy {
-                metrics::count(Metric::RetriesBusy);
+            if let Some(retries) = retries_of(failure.class) {
+                metrics::count(retries);
             }
             tokio::time::sleep(wait).await;
         }
@@ -229,8 +236,14 @@ impl Database {
 
     /// The open connection, or a new one; and whether it had been used before.
     async fn line(&self, deadline: Deadline) -> Result<(Arc<Line>, bool), Failure> {
-        let Ok(mut slot) = timeout_at(deadline.instant(), self.line.lock()).await else {
-            return Err(Failure::timeout_of_connecting());
+        let mut slot = match self.line.try_lock() {
+            Ok(slot) => slot,
+            Err(_) => {
+                let begun = Instant::now();
+                let slot = timeout_at(deadline.instant(), self.line.lock()).await;
+                waited_for_connection(begun.elapsed());
+                slot.map_err(|_| Failure::timeout_of_connecting())?
+            }
         };
         if let Some(line) = slot.as_ref() {
             if line.is_usable() {
@@ -268,5 +281,24 @@ impl Database {
         if slot.as_ref().is_some_and(|line| Arc::ptr_eq(line, lost)) {
             *slot = None;
         }
+    }
+}
+
+fn waited_for_connection(time: Duration) {
+    metrics::count(Metric::PoolWaits);
+    metrics::add_time(Metric::PoolWaitTime, time);
+}
+
+/// Where retries of a class are counted; none for what is never retried.
+fn retries_of(class: Class) -> Option<Metric> {
+    match class {
+        Class::NeverRan => Some(Metric::RetriesNeverRan),
+        Class::Busy => Some(Metric::RetriesBusy),
+        Class::Undone => Some(Metric::RetriesUndone),
+        Class::UndoneElsewhere => Some(Metric::RetriesUndoneElsewhere),
+        Class::Unknown => Some(Metric::RetriesUnknown),
+        Class::Credentials => Some(Metric::RetriesCredentials),
+        Class::Cancelled => Some(Metric::RetriesCancelled),
+        Class::NamedStatement | Class::Permanent => None,
     }
 }
