@@ -119,7 +119,10 @@ async fn what_is_wrong_with_the_connection_is_named() -> Result<()> {
 const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("DROP TABLE scan_quotas", "migrations", "fail", "scan_quotas", "migrate up"),
     ("DELETE FROM tessera_migrations WHERE version = 2", "migrations", "warn", "0002_webhooks", "migrate up"),
-    ("REVOKE ALL ON scans FROM tessera", "rights", "fail", "scans", "GRANT"),
+    ("REVOKE ALL ON scans FROM tessera", "rights", "fail", "scans (SELECT, INSERT, UPDATE, DELETE)", "GRANT"),
+    ("REVOKE UPDATE ON scan_totals FROM tessera", "rights", "fail", "scan_totals (UPDATE)", "GRANT"),
+    ("REVOKE DELETE ON jobs FROM tessera", "rights", "warn", "jobs (DELETE)", "GRANT"),
+    ("REVOKE ALL ON SEQUENCE codes_id_seq FROM tessera", "rights", "fail", "USAGE of codes_id_seq", "SEQUENCES"),
     (
         "INSERT INTO events (source, event_id, request, state) SELECT 's', n::text, gen_random_uuid(), 'applied'
          FROM generate_series(1, 150) n;

@@ -250,8 +250,8 @@ pub struct Table {
     pub dead: i64,
     /// When they were last cleaned up.
     pub vacuumed_at: Option<Timestamp>,
-    /// Whether the role may read and write it.
-    pub usable: bool,
+    /// The rights on it that the role does not have.
+    pub lacks: Vec<String>,
     /// Size without indexes, when it was last vacuumed or analysed.
     pub bytes: i64,
     /// Size of its indexes, at the same time.

@@ -96,7 +96,14 @@ sessions AS (
 tables AS (
     SELECT s.relname AS name, s.relid, s.n_live_tup AS live, s.n_dead_tup AS dead,
            greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at,
-           has_table_privilege(s.relid, 'SELECT') AND has_table_privilege(s.relid, 'INSERT') AS usable,
+           ARRAY(SELECT privilege FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+                 WHERE NOT has_table_privilege(s.relid, privilege))
+               -- Ids of codes are drawn by name, which an INSERT that draws them by itself needs no right for.
+               || ARRAY(SELECT 'USAGE of ' || sequence.relname FROM pg_depend d JOIN pg_class sequence ON sequence.oid = d.objid
+                        WHERE s.relname = 'codes' AND d.refobjid = s.relid AND d.refclassid = 'pg_class'::regclass
+                          AND d.classid = 'pg_class'::regclass
+                          AND CASE sequence.relkind WHEN 'S' THEN NOT has_sequence_privilege(d.objid, 'USAGE, UPDATE') END)
+               AS lacks,
            (SELECT sum(relpages::bigint) FROM pg_class WHERE oid IN (s.relid, own.reltoastrelid))
                * current_setting('block_size')::int AS bytes,
            (SELECT coalesce(sum(index.relpages::bigint), 0) FROM pg_index i JOIN pg_class index ON index.oid = i.indexrelid
@@ -158,7 +165,7 @@ SELECT jsonb_build_object(
         'visible', count(*) FILTER (WHERE state IS NOT NULL),
         'lagSeconds', coalesce(max(extract(epoch FROM replay_lag)), 0)) FROM pg_stat_replication),
     'tables', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'name', name, 'live', live, 'dead', dead, 'vacuumedAt', vacuumed_at, 'usable', usable,
+        'name', name, 'live', live, 'dead', dead, 'vacuumedAt', vacuumed_at, 'lacks', lacks,
         'bytes', bytes, 'indexBytes', index_bytes) ORDER BY name), '[]') FROM tables),
     'databaseBytes', CASE WHEN $2 THEN pg_database_size(current_database()) END
 ) AS facts

@@ -10,7 +10,8 @@ const LOCAL_EPOCH_MS: f64 = 1_700_000_000_000.0;
 
 /// Nothing is wrong with these.
 fn sound() -> Value {
-    let table = |name: &&str| json!({"name": name, "live": 100, "dead": 0, "usable": true, "bytes": 1, "indexBytes": 1});
+    let table =
+        |name: &&str| json!({"name": name, "live": 100, "dead": 0, "lacks": [], "bytes": 1, "indexBytes": 1});
     json!({
         "answers": {
             "caller": {"is": "here", "value": "ok"},
@@ -132,7 +133,8 @@ fn each_fault_is_named_by_its_own_check_and_no_other() {
         (vec![("/server/epochMs", json!(LOCAL_EPOCH_MS - 45_000.0))], "clock", Warn, "45 s behind"),
         (vec![("/server/inRecovery", json!(true))], "writable", Fail, "standby"),
         (vec![("/server/readOnly", json!(true))], "writable", Fail, "read_only"),
-        (vec![("/tables/0/usable", json!(false))], "rights", Fail, TABLES[0]),
+        (vec![("/tables/0/lacks", json!(["UPDATE", "DELETE"]))], "rights", Fail, "(UPDATE, DELETE)"),
+        (vec![("/tables/0/lacks", json!(["DELETE"]))], "rights", Warn, TABLES[0]),
         (vec![("/tables/0/name", json!("other"))], "migrations", Fail, TABLES[0]),
         (vec![("/answers/migrations/value", json!(["0001_codes"]))], "migrations", Warn, "pending"),
         (

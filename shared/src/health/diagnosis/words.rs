@@ -122,7 +122,8 @@ impl Diagnosis {
             }
             Self::Schema => "run `cargo tessera migrate up` with DIRECT_URL (or DATABASE_URL) set",
             Self::Rights => {
-                "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role"
+                "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role; GRANT USAGE \
+                 ON ALL SEQUENCES IN SCHEMA public TO the role"
             }
             Self::ReadOnly => "point DATABASE_URL at the primary; after a failover, at the new one",
             Self::NamedStatement => {
