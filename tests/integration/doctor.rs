@@ -124,6 +124,13 @@ const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("REVOKE DELETE ON jobs FROM tessera", "rights", "warn", "jobs (DELETE)", "GRANT"),
     ("REVOKE ALL ON SEQUENCE codes_id_seq FROM tessera", "rights", "fail", "USAGE of codes_id_seq", "SEQUENCES"),
     (
+        "CREATE SCHEMA app; DO 'BEGIN EXECUTE format(''ALTER DATABASE %I SET search_path = app'', current_database()); END'",
+        "migrations",
+        "fail",
+        "applied in the schema public, which is not in the search_path of tessera: app",
+        "ALTER ROLE",
+    ),
+    (
         "INSERT INTO events (source, event_id, request, state) SELECT 's', n::text, gen_random_uuid(), 'applied'
          FROM generate_series(1, 150) n;
          INSERT INTO jobs (event, source) SELECT id, 's' FROM events",

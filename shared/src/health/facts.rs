@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     pub answers: Answers,
     pub server: Server,
+    pub elsewhere: Option<Elsewhere>,
     pub limits: Limits,
     pub used: Used,
     pub sessions: Sessions,
@@ -138,6 +139,18 @@ pub struct Server {
     pub idle_session_timeout: String,
     pub started_at: Timestamp,
     pub epoch_ms: f64,
+}
+
+/// A migrated schema that unqualified names do not lead to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Elsewhere {
+    /// Its name.
+    pub schema: String,
+    /// Whether the role may use it at all.
+    pub may_use: bool,
+    /// Where the role looks instead.
+    pub search_path: String,
 }
 
 /// Connections that there may be.

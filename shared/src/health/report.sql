@@ -124,6 +124,13 @@ SELECT jsonb_build_object(
         'idleSessionTimeout', coalesce(current_setting('idle_session_timeout', true), '0'),
         'startedAt', pg_postmaster_start_time(),
         'epochMs', floor(extract(epoch FROM clock_timestamp()) * 1000)),
+    -- Where a migrated schema is that the role does not look into, if there is one.
+    'elsewhere', (
+        SELECT jsonb_build_object('schema', nspname, 'mayUse', has_schema_privilege(n.oid, 'USAGE'),
+                                  'searchPath', current_setting('search_path'))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE relname = 'tessera_migrations' AND relkind = 'r' AND nspname <> ALL (current_schemas(false))
+        ORDER BY nspname LIMIT 1),
     'limits', jsonb_build_object(
         'server', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
                   - coalesce(current_setting('reserved_connections', true), '0')::int,

@@ -1,7 +1,7 @@
 //! Whether the tables are there, and whether the role may use them.
 
 use crate::health::Verdict::{Fail, NotVisible, Warn};
-use crate::health::facts::{Answer, Facts};
+use crate::health::facts::{Answer, Elsewhere, Facts};
 use crate::health::{Check, MIGRATIONS, TABLES};
 
 pub(super) fn migrations(facts: &Facts) -> Check {
@@ -23,6 +23,9 @@ pub(super) fn migrations(facts: &Facts) -> Check {
         }
         Answer::Missing | Answer::Skipped => &[],
     };
+    if let (Answer::Missing, Some(elsewhere)) = (&facts.answers.migrations, &facts.elsewhere) {
+        return misled(elsewhere, &facts.server.role, why);
+    }
     let pending: Vec<_> = MIGRATIONS.iter().filter(|name| !applied.iter().any(|a| a == *name)).collect();
     let newer = applied.iter().filter(|name| !MIGRATIONS.contains(&name.as_str())).count();
     let observed = match (pending.as_slice(), missing.as_slice()) {
@@ -39,6 +42,27 @@ pub(super) fn migrations(facts: &Facts) -> Check {
         Warn,
         advice,
     )
+}
+
+/// To migrate again would make a second, empty set of tables.
+fn misled(elsewhere: &Elsewhere, role: &str, why: &'static str) -> Check {
+    let Elsewhere { schema, may_use, search_path } = elsewhere;
+    let (observed, advice) = if *may_use {
+        (
+            format!(
+                "applied in the schema {schema}, which is not in the search_path of {role}: {search_path}"
+            ),
+            format!(
+                "ALTER ROLE \"{role}\" SET search_path = {schema}; or connect as the role that ran the migrations"
+            ),
+        )
+    } else {
+        (
+            format!("applied in the schema {schema}, which {role} may not use"),
+            format!("as the schema's owner: GRANT USAGE ON SCHEMA {schema} TO \"{role}\""),
+        )
+    };
+    Check::ok("migrations", observed, why).when(true, Fail, advice)
 }
 
 fn join(names: &[&&str]) -> String {

@@ -29,6 +29,7 @@ fn sound() -> Value {
             "statementTimeout": "0", "idleInTransactionTimeout": "0", "idleSessionTimeout": "0",
             "startedAt": "2023-11-01T00:00:00Z", "epochMs": LOCAL_EPOCH_MS,
         },
+        "elsewhere": null,
         "limits": {"server": 97, "role": null, "database": null},
         "used": {"role": 5, "database": 5},
         "sessions": {
