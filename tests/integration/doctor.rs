@@ -219,13 +219,35 @@ async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
         .setting("default_pool_size", 2)
         .start()
         .await?;
+    // Whether the URL says that it is a pooler, or not.
     examine(url(&session)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+    examine(session.url(&database)).await?.names("burst", "fail", "no turn", "transaction mode")?;
 
     let transaction =
         PgBouncer::in_front_of(database.postgres()).setting("default_pool_size", 2).start().await?;
     let examined = examine(url(&transaction)).await?;
     assert_eq!(examined.check("burst")?["verdict"], "ok", "{}", examined.text);
     assert!(examined.check("pooler")?["observed"].to_string().contains("PgBouncer"), "{}", examined.text);
+    let burst = examine(transaction.url(&database)).await?.check("burst")?["observed"].to_string();
+    assert!(burst.contains("a pooler shares them"), "{burst}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pooler_that_others_have_taken_whole_is_named_and_not_waited_for() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let pooler = PgBouncer::in_front_of(database.postgres())
+        .setting("pool_mode", "session")
+        .setting("default_pool_size", 1)
+        .start()
+        .await?;
+    let (taking, connection) = tokio_postgres::connect(&pooler.url(&database), tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    taking.batch_execute("SELECT").await?;
+
+    let examined = examine(pooler.url(&database)).await?;
+    examined.names("latency", "fail", "logged in, but", "transaction mode")?;
+    assert!(examined.check("consistency").is_err(), "nothing more is tried: {}", examined.text);
     Ok(())
 }
 

@@ -65,7 +65,12 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     let Some((config, url)) = understood::primary(environment, checks).await else { return };
     let Some(client) = path::open(&url, &config, &trust, "", checks).await else { return };
 
-    checks.push(probe::latency(&client).await);
+    let latency = probe::latency(&client).await;
+    let answers = latency.verdict < Verdict::Fail;
+    checks.push(latency);
+    if !answers {
+        return;
+    }
     checks.push(probe::named_statements(&client, &url).await);
     checks.push(probe::several(&url, &config, &trust).await);
     let report = match timeout(REPORT_PATIENCE, report(&client)).await {

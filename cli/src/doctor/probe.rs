@@ -1,5 +1,6 @@
 //! Looking at an open connection, and at what it takes to have more of them.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -8,6 +9,7 @@ use shared::config::database_url::{DatabaseUrl, Host};
 use shared::database::tls::TrustStore;
 use shared::health::{Check, Diagnosis, Facts, Verdict};
 use shared::retry::Phase;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::path;
@@ -19,7 +21,7 @@ const SAMPLES: usize = 20;
 const LATENCY_LIMIT: Duration = Duration::from_millis(100);
 /// Connections tried at once: a burst of containers.
 const AT_ONCE: usize = 5;
-/// How long each of them may wait for its turn.
+/// How long a statement that needs nothing may wait for its turn.
 const TURN: Duration = Duration::from_secs(3);
 
 /// Round trips, one statement each.
@@ -28,10 +30,19 @@ pub(super) async fn latency(client: &Client) -> Check {
     let mut times = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let begun = Instant::now();
-        if let Err(error) = client.query_typed("SELECT 1", &[]).await {
-            return super::refused("latency", why, &error);
+        match timeout(TURN, client.query_typed("SELECT 1", &[])).await {
+            Ok(Ok(_)) => times.push(begun.elapsed()),
+            Ok(Err(error)) => return super::refused("latency", why, &error),
+            // A server that has let us in answers this. A pooler lets us in before it has a server connection for us.
+            Err(_) => {
+                let observed = format!("logged in, but `SELECT 1` got no answer within {}", ms(TURN));
+                return Check::ok("latency", observed, why).when(
+                    true,
+                    Verdict::Fail,
+                    Diagnosis::PoolerFull.advice(),
+                );
+            }
         }
-        times.push(begun.elapsed());
     }
     let (p50, p95) = (percentile(&mut times, 50), percentile(&mut times, 95));
     Check::ok("latency", format!("p50 {}, p95 {} over {SAMPLES} round trips", ms(p50), ms(p95)), why)
@@ -67,42 +78,40 @@ pub(super) async fn several(url: &DatabaseUrl, config: &DatabaseConfig, trust: &
     let why = "each warm container holds a connection; a burst of visitors starts several";
     let Some(host) = url.hosts().first() else { return Check::ok("burst", "no host", why) };
     let begun = Instant::now();
-    let tries = (0..AT_ONCE).map(|_| tokio::time::timeout(TURN, one_more(url, host, config, trust)));
     // All are kept open until the last has had its turn.
-    let outcomes = join_all(tries).await;
+    let outcomes = join_all((0..AT_ONCE).map(|_| one_more(url, host, config, trust))).await;
     let took = begun.elapsed();
-    let failures: Vec<Diagnosis> = outcomes
-        .iter()
-        .filter_map(|outcome| match outcome {
-            Ok(Ok(_)) => None,
-            Ok(Err(diagnosis)) => Some(*diagnosis),
-            Err(_) if url.pooler().is_some() => Some(Diagnosis::PoolerFull),
-            Err(_) => Some(Diagnosis::Slow),
-        })
-        .collect();
+    let failures: Vec<Diagnosis> =
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err().copied()).collect();
+    let servers: HashSet<i32> = outcomes.iter().flatten().map(|(_, server)| *server).collect();
     let observed = match failures.first() {
-        None => format!("{AT_ONCE} connections at once, all served within {}", ms(took)),
-        Some(first) => format!(
-            "{} of {AT_ONCE} connections at once got no turn within {}: {}",
-            failures.len(),
-            ms(TURN),
-            first.seen()
+        None if servers.len() < AT_ONCE => format!(
+            "{AT_ONCE} connections at once, all served within {}, by {} connections of the server's: a pooler shares them",
+            ms(took),
+            servers.len()
         ),
+        None => format!("{AT_ONCE} connections at once, all served within {}", ms(took)),
+        Some(first) => {
+            format!("{} of {AT_ONCE} connections at once got no turn: {}", failures.len(), first.seen())
+        }
     };
     let advice = failures.first().copied().unwrap_or(Diagnosis::Other).advice();
     Check::ok("burst", observed, why).when(!failures.is_empty(), Verdict::Fail, advice)
 }
 
+/// Another connection, and the server's process behind it.
 async fn one_more(
     url: &DatabaseUrl,
     host: &Host,
     config: &DatabaseConfig,
     trust: &TrustStore,
-) -> Result<Client, Diagnosis> {
+) -> Result<(Client, i32), Diagnosis> {
     let (client, _) = path::connect(url, host, config, trust).await.map_err(|failure| failure.diagnosis)?;
-    match client.query_typed("SELECT 1", &[]).await {
-        Ok(_) => Ok(client),
-        Err(error) => Err(Diagnosis::of_error(&error, Phase::Run)),
+    match timeout(TURN, client.query_typed_one("SELECT pg_backend_pid()", &[])).await {
+        Ok(Ok(row)) => Ok((client, row.get(0))),
+        Ok(Err(error)) => Err(Diagnosis::of_error(&error, Phase::Run)),
+        // As above: no server would leave this unanswered.
+        Err(_) => Err(Diagnosis::PoolerFull),
     }
 }
 

@@ -76,7 +76,7 @@ fn explain(url: &DatabaseUrl, config: &DatabaseConfig, prefix: &'static str, che
 
     let seen = match pooler(url) {
         Some(pooler) => format!("{pooler}; fine, since every statement is sent unnamed"),
-        None => "none to be seen: each container holds a connection of the server's own".to_owned(),
+        None => "the URL names none; `burst` shows whether there is one all the same".to_owned(),
     };
     checks.push(Check::ok("pooler", seen, "decides how many containers may run at once"));
 
