@@ -155,6 +155,22 @@ const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
         "1 of them failed",
         "alerts list",
     ),
+    (
+        "ALTER TABLE codes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        "consistency",
+        "fail",
+        "qr.create: db error: ERROR: new row violates row-level security",
+        "a policy",
+    ),
+    (
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON scans FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        "consistency",
+        "fail",
+        "0 of 10 followed at once",
+        "a full disk",
+    ),
     ("INSERT INTO alerts (code, source) VALUES ('event_failed', 's')", "alerts", "warn", "event_failed", "resolve"),
 ];
 

@@ -22,6 +22,7 @@ use tokio_postgres::types::Type;
 use url::Url;
 use uuid::Uuid;
 
+use super::overheard::Overheard;
 use crate::verdicts::{ms, percentile};
 
 /// The bars: create, list, redirect.
@@ -30,6 +31,9 @@ const BARS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(1), Dur
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const WHY: &str = "what was made must be there at once, for its owner and for whoever scans it";
+
+const REFUSED: &str = "mend what the checks above name first; if there is nothing, mend what the database says here: a trigger, a \
+                       policy (row level security), a full disk, a table that was changed by hand";
 
 /// Takes every trace of an owner's codes away: the product itself keeps a deleted code's id for ever.
 const FORGET: Statement = Statement {
@@ -55,12 +59,14 @@ pub(super) async fn test(
         Err(error) => return failed(&error.to_string()),
     };
     let owner = format!("tessera-doctor-{}", Uuid::new_v4().simple());
+    let (overheard, listening) = Overheard::listen();
     let outcome = run(&database, &owner, probes).await;
+    drop(listening);
     database.close().await;
     let removed = super::run_statement(client, &FORGET, &[&owner]).await;
     let check = match outcome {
-        Ok(outcome) => outcome.judge(),
-        Err(error) => failed(&error.detail()),
+        Ok(outcome) => outcome.judge(overheard.last().as_deref()),
+        Err(error) => failed(&overheard.last().unwrap_or_else(|| error.detail())),
     };
     check.when(
         removed.is_err(),
@@ -70,11 +76,7 @@ pub(super) async fn test(
 }
 
 fn failed(problem: &str) -> Check {
-    Check::ok("consistency", problem, WHY).when(
-        true,
-        Verdict::Fail,
-        "mend what the checks above name first; if there is nothing, look at the server's log of this moment",
-    )
+    Check::ok("consistency", problem, WHY).when(true, Verdict::Fail, REFUSED)
 }
 
 /// What the try gave: how many were seen, and the times of creates, lists and redirects.
@@ -120,20 +122,26 @@ fn visit() -> Visit {
 }
 
 impl Outcome {
-    fn judge(mut self) -> Check {
+    /// `error` is the last one that was logged meanwhile.
+    fn judge(mut self, error: Option<&str>) -> Check {
         let [create, list, redirect] = self.times.each_mut().map(|times| percentile(times, 95));
         let Self { probes, listed, followed, .. } = self;
-        let observed = format!(
+        let mut observed = format!(
             "{listed} of {probes} listed and {followed} of {probes} followed at once; p95: create {}, list {}, redirect {}",
             ms(create),
             ms(list),
             ms(redirect)
         );
+        if let Some(error) = error {
+            observed = format!("{observed}; {error}");
+        }
+        let is_incomplete = listed < probes || followed < probes;
         let slow = [create, list, redirect].iter().zip(BARS).any(|(took, bar)| *took > bar);
         Check::ok("consistency", observed, WHY)
             .limit(format!("all; {}, {}, {}", ms(BARS[0]), ms(BARS[1]), ms(BARS[2])))
+            .when(is_incomplete && error.is_some(), Verdict::Fail, REFUSED)
             .when(
-                listed < probes || followed < probes,
+                is_incomplete,
                 Verdict::Fail,
                 "DATABASE_URL reaches a server that does not see its own writes: a replica, or several primaries behind \
                  one name; point it at the primary",

@@ -4,6 +4,7 @@
 //! functions as `health`. What it adds is the way itself, step by step, and a try of the main job.
 
 mod consistency;
+mod overheard;
 mod path;
 mod plan;
 mod probe;
