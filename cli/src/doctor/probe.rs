@@ -167,6 +167,6 @@ pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, plan: Option<&Plan>) -> C
         is_short || room < 10,
         Verdict::Warn,
         "lower the functions' reserved concurrency (the template's connection budget), connect through a transaction \
-         pooler, or raise max_connections",
+         pooler, or raise the limit: max_connections, or the CONNECTION LIMIT of the role or database",
     )
 }

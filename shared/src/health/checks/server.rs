@@ -25,7 +25,7 @@ pub(super) fn writable(facts: &Facts) -> Check {
         .when(
             server.read_only,
             Fail,
-            "ask the provider why (often: storage is full), then ALTER DATABASE … RESET default_transaction_read_only",
+            "ask the provider why (often: storage is full), then RESET default_transaction_read_only with ALTER DATABASE or ALTER ROLE, wherever it is set",
         )
 }
 

@@ -107,7 +107,7 @@ impl Diagnosis {
             Self::NoDatabase => "correct the name after the last slash of the URL, or CREATE DATABASE it",
             Self::SlotsFull => {
                 "end idle sessions with pg_terminate_backend, lower the functions' reserved concurrency, use a transaction \
-                 pooler, or raise max_connections"
+                 pooler, or raise the limit that is reached: max_connections, or the CONNECTION LIMIT of the role or database"
             }
             Self::PoolerFull => {
                 "set the pooler to transaction mode (Supabase: port 6543), as a session pooler holds a server connection for \
@@ -131,7 +131,7 @@ impl Diagnosis {
             }
             Self::Slow => {
                 "see who holds locks or all of the CPU (pg_stat_activity, `cargo tessera doctor`); behind a pooler: whether it is in \
-                 session mode, with all of its server connections taken"
+                 session mode, with all of its server connections taken; or the role's statement_timeout is too short"
             }
             Self::Other => "the function's log has the whole error, under the request's id",
         }
