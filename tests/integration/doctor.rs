@@ -268,6 +268,16 @@ async fn a_pooler_that_others_have_taken_whole_is_named_and_not_waited_for() -> 
 }
 
 #[tokio::test]
+async fn a_pooler_that_does_not_reach_its_database_is_not_called_full() -> Result<()> {
+    let postgres = Postgres::builder().start().await?;
+    let database = postgres.database().await?;
+    let pooler = PgBouncer::in_front_of(&postgres).start().await?;
+    postgres.stop(harness::Stop::Fast).await?;
+    let url = format!("{}&pgbouncer=true&connect_timeout=1", pooler.url(&database));
+    examine(url).await?.names("connect", "fail", "pooler_silent", "whether it reaches the database")
+}
+
+#[tokio::test]
 async fn full_slots_and_a_plan_that_does_not_fit_are_named() -> Result<()> {
     let postgres = Postgres::builder()
         .settings([("max_connections", "40"), ("superuser_reserved_connections", "3")])

@@ -199,9 +199,7 @@ where
             };
             Err(Failure::new(step, diagnosis, verdicts::whole(&error)))
         }
-        Err(_) if pooler(url).is_some() => {
-            Err(Failure::new("login", Diagnosis::PoolerFull, "the pooler does not let us through in time"))
-        }
+        Err(_) if pooler(url).is_some() => Err(Failure::new("login", Diagnosis::PoolerSilent, "TCP works")),
         Err(_) => Err(Failure::new("login", Diagnosis::Unreachable, "TCP works, but nobody answers on it")),
     }
 }

@@ -36,6 +36,8 @@ pub enum Diagnosis {
     SlotsFull,
     /// The pooler has no free connection.
     PoolerFull,
+    /// The pooler takes the connection and is silent: it waits for a server connection, and may wait for ever.
+    PoolerSilent,
     /// The pooler cannot reach the database.
     PoolerWithoutServer,
     /// The server is starting, stopping or waking up.

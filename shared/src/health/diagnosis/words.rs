@@ -21,6 +21,7 @@ impl Diagnosis {
             Self::NoDatabase => "no_such_database",
             Self::SlotsFull => "slots_full",
             Self::PoolerFull => "pooler_full",
+            Self::PoolerSilent => "pooler_silent",
             Self::PoolerWithoutServer => "pooler_without_server",
             Self::Starting => "starting",
             Self::Parameter => "parameter",
@@ -53,6 +54,7 @@ impl Diagnosis {
             Self::NoDatabase => "the server has no database of that name",
             Self::SlotsFull => "the server has no free connection",
             Self::PoolerFull => "the pooler has no free connection",
+            Self::PoolerSilent => "the pooler takes the connection, but has no server for it in time",
             Self::PoolerWithoutServer => "the pooler answers, but does not reach the database",
             Self::Starting => "the server is starting, stopping or recovering",
             Self::Parameter => "the pooler does not take a parameter of the connection string",
@@ -80,8 +82,8 @@ impl Diagnosis {
                 "see that the server runs and that the port is right (5432, poolers 6432 or 6543); restart it if it is down"
             }
             Self::Unreachable => {
-                "see that the server is up and not suspended, that its firewall or security group admits this network, and \
-                 that the VPC has a route"
+                "see that the server is up and not suspended, that the port is PostgreSQL's, that its firewall or security group \
+                 admits this network, and that the VPC has a route; behind a pooler, that it reaches its database"
             }
             Self::Closed => {
                 "see the server's log at this moment; a proxy or load balancer in between that expects TLS does this, too"
@@ -112,6 +114,11 @@ impl Diagnosis {
             Self::PoolerFull => {
                 "set the pooler to transaction mode (Supabase: port 6543), as a session pooler holds a server connection for \
                  each container; or raise its pool size"
+            }
+            Self::PoolerSilent => {
+                "see in the pooler's log whether it reaches the database: that it runs, and that the pooler has the right host and \
+                 port for it; if it does, all its server connections are taken: set it to transaction mode (Supabase: port 6543), \
+                 or raise its pool size"
             }
             Self::PoolerWithoutServer => {
                 "see that the database behind the pooler runs, and that the pooler's password for it is right"
