@@ -263,6 +263,7 @@ async fn connections_that_run_out_are_named() -> Result<()> {
     };
     assert_eq!(connections["verdict"], "warn", "{connections}");
     assert!(connections["observed"].to_string().contains("of 17"), "{connections}");
+    assert!(connections["observed"].to_string().contains(" of harness"), "{connections}");
 
     // The last ones too: a container that starts now finds none.
     while let Ok(client) = database.client().await {

@@ -33,11 +33,22 @@ pub(in crate::health) fn connections_used(facts: &Facts) -> (i64, i64, &'static 
 pub(super) fn connections(facts: &Facts) -> Check {
     let (used, limit, whose, percent) = connections_used(facts);
     let ours = facts.sessions.ours;
+    let others = facts.applications.iter().flatten().filter(|other| !other.name.starts_with("tessera"));
+    let others: Vec<_> = others
+        .take(3)
+        .map(|other| match other.name.as_str() {
+            "" => format!(", {} without application_name", other.connections),
+            name => format!(", {} of {name}", other.connections),
+        })
+        .collect();
     let advice = "each warm container holds one: lower the functions' reserved concurrency, connect through a transaction \
-                  pooler, or raise the limit; `applications` of the detailed report tells who holds them";
+                  pooler, or raise the limit; end what others hold with pg_terminate_backend(pid)";
     Check::ok(
         "connections",
-        format!("{used} of {limit} ({percent:.0} %, limit of the {whose}), {ours} of them Tessera's"),
+        format!(
+            "{used} of {limit} ({percent:.0} %, limit of the {whose}): {ours} of Tessera's functions{}",
+            others.concat()
+        ),
         "a container that gets no connection answers 503",
     )
     .limit(format!("{CONNECTIONS_WARN_PERCENT} %"))

@@ -79,7 +79,7 @@ fn each_fault_is_named_by_its_own_check_and_no_other() {
             Warn,
             "30 of psql",
         ),
-        (vec![("/sessions/total", json!(80))], "connections", Warn, "80 of 97"),
+        (vec![("/sessions/total", json!(80))], "connections", Warn, ": 5 of Tessera's functions, 5 of psql"),
         (vec![("/sessions/total", json!(96))], "connections", Fail, "96 of 97"),
         (vec![("/limits/role", json!(5))], "connections", Fail, "limit of the role"),
         (
