@@ -5,6 +5,7 @@ mod cold_database;
 mod containers;
 mod crowd;
 mod doctor;
+mod doctor_database;
 mod failover;
 mod frozen;
 mod functions;
