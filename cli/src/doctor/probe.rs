@@ -35,7 +35,11 @@ pub(super) async fn latency(client: &Client) -> Check {
             Ok(Err(error)) => return super::refused("latency", why, &error),
             // A server that has let us in answers this. A pooler lets us in before it has a server connection for us.
             Err(_) => {
-                let observed = format!("logged in, but `SELECT 1` got no answer within {}", ms(TURN));
+                let observed = format!(
+                    "logged in, but `SELECT 1` got no answer within {}: {}",
+                    ms(TURN),
+                    Diagnosis::PoolerFull.seen()
+                );
                 return Check::ok("latency", observed, why).when(
                     true,
                     Verdict::Fail,
