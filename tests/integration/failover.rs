@@ -1,6 +1,7 @@
 //! The database moves while requests are under way.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -36,17 +37,29 @@ async fn a_primary_that_became_read_only_is_left_for_the_new_one() -> Result<()>
     replicated(&standby, &database, 1).await?;
 
     primary.set("default_transaction_read_only", Some("on")).await?;
-    let moved = async {
+    let moved = AtomicBool::new(false);
+    let moving = async {
         tried_again(&lambda, 2).await?;
+        let before = codes_on(&primary, &database).await?;
+        replicated(&standby, &database, before).await?;
         standby.promote().await?;
         proxy.switch_upstream(standby.address());
-        anyhow::Ok(())
+        moved.store(true, Ordering::Relaxed);
+        anyhow::Ok(before)
     };
-    let (answer, moved) = tokio::join!(created(&lambda), moved);
-    moved?;
-    answer?;
-    assert_eq!(codes_on(&standby, &database).await?, 2);
-    assert_eq!(codes_on(&primary, &database).await?, 1);
+    // A session takes notice of the new setting in its own time: until then its codes are still the old primary's.
+    let creating = async {
+        let mut made = 1;
+        while !moved.load(Ordering::Relaxed) {
+            created(&lambda).await?;
+            made += 1;
+        }
+        anyhow::Ok(made)
+    };
+    let (before, made) = tokio::try_join!(moving, creating)?;
+    assert!(before < made, "{before} of {made} codes were made before the failover");
+    assert_eq!(codes_on(&standby, &database).await?, made);
+    assert_eq!(codes_on(&primary, &database).await?, before);
     Ok(())
 }
 
