@@ -36,14 +36,16 @@ pub(super) async fn latency(client: &Client) -> Check {
             // A server that has let us in answers this. A pooler lets us in before it has a server connection for us.
             Err(_) => {
                 let observed = format!(
-                    "logged in, but `SELECT 1` got no answer within {}: {}",
-                    ms(TURN),
-                    Diagnosis::PoolerFull.seen()
+                    "logged in, but `SELECT 1` got no answer within {}: what let us in is probably a pooler without a free \
+                     server connection. Nothing else was tried",
+                    ms(TURN)
                 );
                 return Check::ok("latency", observed, why).when(
                     true,
                     Verdict::Fail,
-                    Diagnosis::PoolerFull.advice(),
+                    "see at the pooler (SHOW POOLS, SHOW SERVERS, its log) whether all of its server connections are taken: then \
+                     set it to transaction mode, as in session mode each container holds one, or raise its pool size; and \
+                     whether it reaches its server",
                 );
             }
         }

@@ -76,7 +76,7 @@ fn explain(url: &DatabaseUrl, config: &DatabaseConfig, prefix: &'static str, che
 
     let seen = match pooler(url) {
         Some(pooler) => format!("{pooler}; fine, since every statement is sent unnamed"),
-        None => "the URL names none; `burst` shows whether there is one all the same".to_owned(),
+        None => "the URL names none".to_owned(),
     };
     checks.push(Check::ok("pooler", seen, "decides how many containers may run at once"));
 

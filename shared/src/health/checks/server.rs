@@ -25,7 +25,9 @@ pub(super) fn writable(facts: &Facts) -> Check {
         .when(
             server.read_only,
             Fail,
-            "ask the provider why (often: storage is full), then RESET default_transaction_read_only with ALTER DATABASE or ALTER ROLE, wherever it is set",
+            "see that the disk is not full, which is why providers set it; then RESET default_transaction_read_only by ALTER \
+             DATABASE, ALTER ROLE or ALTER SYSTEM, as `SELECT source FROM pg_settings WHERE name = \
+             'default_transaction_read_only'` says, in a session begun with PGOPTIONS='-c default_transaction_read_only=off'",
         )
 }
 
