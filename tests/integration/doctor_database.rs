@@ -1,9 +1,12 @@
-//! `cargo tessera doctor` with a good connection to a database in which something is wrong.
+//! A good connection to a database in which something is wrong: `cargo tessera doctor` names it, and so does `health`,
+//! unless it takes a try of the main job to find out, or nobody can be known by a key.
 
 use anyhow::{Context as _, Result};
 use harness::Postgres;
 
 use crate::doctor::examine;
+use crate::health::{KEY, check, health, make_key};
+use crate::symptoms::says;
 
 /// What is broken, the check that names it, its verdict, a word of what it saw and one of its advice.
 const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
@@ -70,6 +73,10 @@ async fn what_is_wrong_inside_the_database_is_named() -> Result<()> {
         let database = Postgres::plain().await?.database().await?;
         database.client().await?.batch_execute(sql).await.with_context(|| *sql)?;
         examine(database.url()).await?.names(name, verdict, seen, advice)?;
+        if *name != "consistency" && !sql.contains("search_path") {
+            make_key(&database, KEY, "ops:read").await?;
+            says(&check(&health(database.url()).await?, name).await?, verdict, seen, advice)?;
+        }
     }
     Ok(())
 }
@@ -93,5 +100,7 @@ async fn dead_rows_that_pile_up_are_named() -> Result<()> {
             break examined;
         }
     };
-    examined.names("bloat", "warn", "visitors", "VACUUM")
+    examined.names("bloat", "warn", "visitors", "VACUUM")?;
+    make_key(&database, KEY, "ops:read").await?;
+    says(&check(&health(database.url()).await?, "bloat").await?, "warn", "visitors", "VACUUM")
 }

@@ -6,6 +6,8 @@ use anyhow::Result;
 use harness::{Exit, Lambda, LambdaBuilder};
 use serde_json::json;
 
+use crate::containers::{says, until};
+
 fn echo() -> LambdaBuilder {
     Lambda::builder("harness-echo")
 }
@@ -54,8 +56,11 @@ async fn bodies_are_bytes_in_both_directions() -> Result<()> {
 #[tokio::test]
 async fn output_is_kept() -> Result<()> {
     let lambda = echo().start().await?;
-    assert_eq!(lambda.json_logs(), [json!({"level": "INFO", "message": "started"})]);
-    Ok(())
+    // It is collected apart from the answers.
+    until("it says that it started", async || {
+        Ok(lambda.json_logs() == [json!({"level": "INFO", "message": "started"})])
+    })
+    .await
 }
 
 #[tokio::test]
@@ -127,6 +132,5 @@ async fn termination_lets_the_shutdown_hook_run() -> Result<()> {
     assert_eq!(lambda.extensions(), ["_lambda-rust-runtime-no-op-graceful-shutdown-helper"]);
     lambda.freeze()?;
     assert_eq!(lambda.terminate().await?, Exit::Code(0));
-    assert!(lambda.logs().contains(&"leaving".to_owned()), "{:?}", lambda.logs());
-    Ok(())
+    says(&lambda, "leaving").await
 }

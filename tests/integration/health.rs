@@ -9,6 +9,8 @@ use harness::{Database, Lambda, Postgres, Proxy};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::doctor::doctor;
+
 pub(crate) const KEY: &str = "tsk_operator";
 
 pub(crate) async fn health(url: impl Into<String>) -> Result<Lambda> {
@@ -312,6 +314,8 @@ async fn a_replica_that_lags_or_is_down_is_named_and_the_rest_goes_on() -> Resul
     };
     assert_eq!(replica["verdict"], "warn", "{replica}");
     assert!(replica["observed"].to_string().contains("behind"), "{replica}");
+    let urls = [("DATABASE_URL", database.url()), ("DATABASE_READ_URL", standby.url(&database.name))];
+    doctor(&urls).await?.names("read_replica", "warn", "behind", "recovery_min_apply_delay")?;
 
     standby.stop(harness::Stop::Fast).await?;
     let replica = check(&health, "read_replica").await?;

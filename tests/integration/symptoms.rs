@@ -12,7 +12,7 @@ use crate::doctor::{doctor, examine};
 use crate::health::{KEY, check, health, make_key};
 
 /// Holds a check to its verdict, a word of what was seen and a word of the advice.
-fn says(check: &Value, verdict: &str, seen: &str, advice: &str) -> Result<()> {
+pub(crate) fn says(check: &Value, verdict: &str, seen: &str, advice: &str) -> Result<()> {
     ensure!(check["verdict"] == verdict, "{check}");
     ensure!(check["observed"].to_string().contains(seen), "nothing of {seen}: {check}");
     ensure!(check["advice"].to_string().contains(advice), "no advice of {advice}: {check}");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use harness::{Proxy, Trap};
 use serde_json::json;
 
+use super::containers::says;
 use super::webhook_sender::{SECRET, send, sources, standard_secret};
 use super::worker::{Setup, run, worker};
 use super::worker_endpoint::Behaviour;
@@ -94,9 +95,7 @@ async fn nothing_is_claimed_that_could_not_be_delivered_in_time() -> Result<()> 
     let report = setup.worker.invoke(&json!({}), Some(Duration::from_millis(800))).await?.payload;
     assert_eq!(report["claimed"], 0);
     assert_eq!(setup.one("SELECT attempt FROM jobs").await?, "0");
-    let logs = setup.worker.logs().join("\n");
-    assert!(logs.contains("WORKER_TIMEOUT_SECONDS"), "{logs}");
-    Ok(())
+    says(&setup.worker, "WORKER_TIMEOUT_SECONDS").await
 }
 
 #[tokio::test]
