@@ -21,9 +21,10 @@ pub(super) async fn cancel(
     tls: Option<&MakeTlsConnector>,
     token: CancelToken,
 ) -> Result<(), Error> {
-    match (tls, config.get_hosts().first()) {
+    match (tls, config.get_hosts()) {
         (Some(tls), _) => token.cancel_query(StayingTls(tls.clone())).await,
-        (None, Some(Host::Tcp(host))) => {
+        // Of several hosts, the driver alone knows which it is connected to.
+        (None, [Host::Tcp(host)]) => {
             let port = config.get_ports().first().copied().unwrap_or(5432);
             match TcpStream::connect((host.as_str(), port)).await {
                 Ok(socket) => token.cancel_query_raw(Staying(socket), NoTls).await,
