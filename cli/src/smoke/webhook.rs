@@ -1,14 +1,12 @@
 //! A webhook, signed as <https://www.standardwebhooks.com> says, twice: the second must be known.
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
-use sha2::Sha256;
 use shared::health::Check;
+use shared::webhook::sign::signatures;
+use shared::webhook::source::{Source, Sources};
 use uuid::Uuid;
 
 use super::client::{Answer, Kind, Smoke};
@@ -17,16 +15,19 @@ use super::steps::told;
 /// `source`: `NAME=whsec_…`.
 pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
     let outcome = async {
-        let (source, secret) = source.split_once('=').context("--webhook takes SOURCE=whsec_…")?;
+        let (name, secret) = source.split_once('=').context("--webhook takes SOURCE=whsec_…")?;
+        let sources = json!({name: {"scheme": "standard", "secrets": [secret]}}).to_string();
+        let sources = Sources::parse(&sources).context("--webhook takes SOURCE=whsec_…")?;
+        let source = sources.get(name).context("it was just named")?;
         let id = format!("smoke-{}", Uuid::new_v4().simple());
         let body =
             json!({"id": id, "type": "smoke.test", "timestamp": Timestamp::now(), "data": {}}).to_string();
-        let path = format!("/webhooks/{source}");
-        send(smoke, &path, secret, &id, &body).await?.expect("a new event", 202)?;
-        let again = send(smoke, &path, secret, &id, &body).await?.expect("the same event again", 200)?;
+        let path = format!("/webhooks/{name}");
+        send(smoke, &path, source, &id, &body).await?.expect("a new event", 202)?;
+        let again = send(smoke, &path, source, &id, &body).await?.expect("the same event again", 200)?;
         ensure!(again.json()["duplicate"] == true, "the same event again is not called a duplicate");
         let forged = format!("{body} ");
-        let request = signed(smoke, &path, secret, &id, &body)?.body(forged);
+        let request = signed(smoke, &path, source, &id, &body).body(forged);
         smoke.send(Kind::Other, request).await?.expect("a forged event", 401)?;
         Ok("stored once, known again, a forged one refused".to_owned())
     };
@@ -38,21 +39,17 @@ pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
     )
 }
 
-async fn send(smoke: &mut Smoke, path: &str, secret: &str, id: &str, body: &str) -> Result<Answer> {
-    let request = signed(smoke, path, secret, id, body)?.body(body.to_owned());
+async fn send(smoke: &mut Smoke, path: &str, source: &Source, id: &str, body: &str) -> Result<Answer> {
+    let request = signed(smoke, path, source, id, body).body(body.to_owned());
     smoke.send(Kind::Other, request).await
 }
 
-fn signed(smoke: &Smoke, path: &str, secret: &str, id: &str, body: &str) -> Result<reqwest::RequestBuilder> {
-    let key = STANDARD.decode(secret.trim_start_matches("whsec_")).context("the secret is not base64")?;
-    let seconds = Timestamp::now().as_second();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;
-    mac.update(format!("{id}.{seconds}.{body}").as_bytes());
-    let signature = STANDARD.encode(mac.finalize().into_bytes());
-    Ok(smoke
+fn signed(smoke: &Smoke, path: &str, source: &Source, id: &str, body: &str) -> RequestBuilder {
+    let now = Timestamp::now();
+    smoke
         .request(Method::POST, path)
         .header("content-type", "application/json")
         .header("webhook-id", id)
-        .header("webhook-timestamp", seconds)
-        .header("webhook-signature", format!("v1,{signature}")))
+        .header("webhook-timestamp", now.as_second())
+        .header("webhook-signature", signatures(source, id, now, body.as_bytes()))
 }
