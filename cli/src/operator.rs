@@ -20,14 +20,23 @@ pub struct Which {
     all: bool,
 }
 
-/// Runs a statement over an operator's connection.
+/// Runs a statement, unnamed.
+pub(crate) async fn run_statement(
+    client: &Client,
+    statement: &Statement,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let typed: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
+    client.query_typed(statement.sql, &typed).await
+}
+
+/// As [`run_statement`], with the advice that an operator needs most.
 pub(crate) async fn query(
     client: &Client,
     statement: &Statement,
     values: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>> {
-    let parameters: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
-    match client.query_typed(statement.sql, &parameters).await {
+    match run_statement(client, statement, values).await {
         Ok(rows) => Ok(rows),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
             bail!("the database lacks a table: run `cargo tessera migrate up`")

@@ -23,6 +23,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::overheard::Overheard;
+use crate::operator::run_statement;
 use crate::verdicts::{ms, percentile};
 
 /// The bars: create, list, redirect.
@@ -63,7 +64,7 @@ pub(super) async fn test(
     let outcome = run(&database, &owner, probes).await;
     drop(listening);
     database.close().await;
-    let removed = super::run_statement(client, &FORGET, &[&owner]).await;
+    let removed = run_statement(client, &FORGET, &[&owner]).await;
     let check = match outcome {
         Ok(outcome) => outcome.judge(overheard.last().as_deref()),
         Err(error) => failed(&overheard.last().unwrap_or_else(|| error.detail())),

@@ -16,14 +16,14 @@ use std::time::Duration;
 use anyhow::Result;
 use shared::config::database_url::DatabaseUrl;
 use shared::config::{DatabaseConfig, Environment};
-use shared::database::statement::Statement;
 use shared::database::tls::TrustStore;
 use shared::deadline::Deadline;
 use shared::health::{self, Check, Diagnosis, Report, Verdict};
 use shared::retry::Phase;
 use tokio::time::timeout;
-use tokio_postgres::{Client, types::ToSql};
+use tokio_postgres::Client;
 
+use crate::operator::run_statement;
 use crate::verdicts;
 use plan::Plan;
 
@@ -144,15 +144,6 @@ fn refused(name: &'static str, why: &'static str, error: &tokio_postgres::Error)
     let diagnosis = Diagnosis::of_error(error, Phase::Run);
     let observed = format!("{}: {}", diagnosis.name(), verdicts::whole(error));
     Check::ok(name, observed, why).when(true, Verdict::Fail, diagnosis.advice())
-}
-
-async fn run_statement(
-    client: &Client,
-    statement: &Statement,
-    values: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-    let typed: Vec<_> = values.iter().copied().zip(statement.parameters.iter().cloned()).collect();
-    client.query_typed(statement.sql, &typed).await
 }
 
 /// Long enough for any one step of an examination.
