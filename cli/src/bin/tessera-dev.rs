@@ -24,7 +24,8 @@ struct Cli {
 enum Command {
     /// Measure, beside the peers; takes minutes
     Bench {
-        /// Only these: symbol, cold
+        /// Only these
+        #[arg(value_parser = dev::bench::ALL)]
         names: Vec<String>,
     },
     /// Install what the tests need and is missing, then run every test
