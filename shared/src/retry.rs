@@ -177,7 +177,7 @@ fn classify_server(phase: Phase, sqlstate: &str, message: &str, fatal: bool) -> 
 ///
 /// What this adds to a request: after the database is back, at most one more wait, so 2 s and a connect. What it spares the
 /// database: a fleet of 1,000 containers, each with a request that fails all the time, opens one connection a container,
-/// 700 to 830 of them in the first second after an outage and fewer than 200 in any tenth of a second; without jitter all
+/// fewer than 900 of them in the first second after an outage and fewer than 220 in any tenth of a second; without jitter all
 /// would come at once. The tests below hold both.
 #[derive(Debug, Default)]
 pub struct Backoff {
