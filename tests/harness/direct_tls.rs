@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::Postgres;
 use crate::certificates::{Authority, Certificate};
@@ -36,12 +36,7 @@ impl DirectTls {
         command.arg(certificate).arg(key);
         let server = Guarded::spawn(command, None)?;
         let front = Self { port, authority, _server: server, _scratch: scratch };
-        let ready = async {
-            while tokio::net::TcpStream::connect(front.address()).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(START_LIMIT, ready).await.context("the TLS front did not start")?;
+        front.port.taken_up(START_LIMIT, "the TLS front").await?;
         Ok(front)
     }
 

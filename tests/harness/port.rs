@@ -1,9 +1,10 @@
 //! Ports that stay ours while nothing listens on them.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use anyhow::Result;
-use tokio::net::TcpSocket;
+use anyhow::{Context as _, Result};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A TCP port of 127.0.0.1, reserved before its server starts and after it stopped: connections are refused, and
 /// nobody else is given the port.
@@ -27,5 +28,15 @@ impl Port {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until somebody listens on it.
+    pub(crate) async fn taken_up(&self, limit: Duration, by: &str) -> Result<()> {
+        let taken_up = async {
+            while TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(limit, taken_up).await.with_context(|| format!("{by} did not start"))
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -38,12 +38,7 @@ impl SecretsManager {
         command.args(["-H", "127.0.0.1", "-p", &port.address().port().to_string()]);
         let server = Guarded::spawn(command, None)?;
         let started = Self { port, client: reqwest::Client::new(), _server: server };
-        let ready = async {
-            while tokio::net::TcpStream::connect(started.address()).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(START_LIMIT, ready).await.context("moto did not start")?;
+        started.port.taken_up(START_LIMIT, "moto").await?;
         Ok(started)
     }
 
