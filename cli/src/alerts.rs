@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::alerts::Alert;
-use shared::database::statement::{Repeat, Statement};
+use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::types::Type;
 
 use crate::operator::{Which, query};
@@ -18,7 +18,7 @@ const LIST: Statement = Statement {
         "SELECT id, code, source, event, count, first_at, last_at, resolved_at FROM alerts
           WHERE $1 OR resolved_at IS NULL ORDER BY resolved_at IS NULL DESC, last_at DESC, id DESC LIMIT 1000",
     parameters: &[Type::BOOL],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 const RESOLVE: Statement = Statement {
@@ -28,7 +28,7 @@ const RESOLVE: Statement = Statement {
           RETURNING id",
     parameters: &[Type::INT8, Type::TEXT],
     // A second run finds none that is open.
-    repeat: Repeat::CallersKey("alerts.resolved_at"),
+    idempotent_by: IdempotentBy::RequestId("alerts.resolved_at"),
 };
 
 /// What to do with the alerts.

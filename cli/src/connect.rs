@@ -1,7 +1,7 @@
 //! A connection for an operator: one, straight, and gone with the command.
 
 use anyhow::{Context, Result, bail};
-use shared::{config::database_url::DatabaseUrl, database::tls::TrustStore};
+use tessera_postgres::{TrustStore, url::DatabaseUrl};
 use tokio_postgres::{Client, Config, NoTls, Socket, tls::MakeTlsConnect};
 
 /// Connects to the database that the first of these environment variables names.

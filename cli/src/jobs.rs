@@ -5,8 +5,8 @@ use std::io::Write as _;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use shared::database::statement::{Repeat, Statement};
 use shared::jobs::schedule::ATTEMPTS;
+use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::{Row, types::Type};
 
 use crate::operator::{Which, query, time};
@@ -23,7 +23,7 @@ const LIST: Statement = Statement {
           WHERE jobs.state = ANY ($1) AND ($2 IS NULL OR jobs.source = $2)
           ORDER BY jobs.id DESC LIMIT $3",
     parameters: &[Type::TEXT_ARRAY, Type::TEXT, Type::INT8],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 const SHOW: Statement = Statement {
@@ -34,7 +34,7 @@ const SHOW: Statement = Statement {
                  CASE WHEN $2 THEN raw END AS raw
           FROM jobs JOIN events ON events.id = jobs.event WHERE jobs.id = $1",
     parameters: &[Type::INT8, Type::BOOL],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// The attempts go on counting, so that the word of a worker from before the redrive is still known as late.
@@ -47,7 +47,7 @@ const REDRIVE: Statement = Statement {
           RETURNING jobs.id",
     parameters: &[Type::INT8, Type::TEXT, Type::INT4],
     // A second run finds none that is dead.
-    repeat: Repeat::CallersKey("jobs.state"),
+    idempotent_by: IdempotentBy::RequestId("jobs.state"),
 };
 
 /// What to do with the jobs.

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::database::statement::{Repeat, Statement};
+use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::{Row, types::Type};
 
 use crate::operator::{query, time};
@@ -28,7 +28,7 @@ const CREATE: Statement = Statement {
           VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))
           ON CONFLICT (hash) DO NOTHING",
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY, Type::INT4],
-    repeat: Repeat::ConflictTarget("api_keys_pkey"),
+    idempotent_by: IdempotentBy::UniqueConstraint("api_keys_pkey"),
 };
 
 const LIST: Statement = Statement {
@@ -41,7 +41,7 @@ const LIST: Statement = Statement {
           WHERE $1 IS NULL OR owner = $1
           ORDER BY created_at, prefix",
     parameters: &[Type::TEXT],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 const REVOKE: Statement = Statement {
@@ -51,7 +51,7 @@ const REVOKE: Statement = Statement {
           RETURNING prefix, owner",
     parameters: &[Type::TEXT, Type::BYTEA],
     // A second run finds the time of the first.
-    repeat: Repeat::CallersKey("prefix"),
+    idempotent_by: IdempotentBy::RequestId("prefix"),
 };
 
 /// What to do with the keys.

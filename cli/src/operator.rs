@@ -3,8 +3,9 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use jiff::Timestamp;
-use shared::database::statement::Statement;
-use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
+use tessera_postgres::Statement;
+use tessera_postgres::{Diagnosis, Phase};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 /// Which rows a command is for.
 #[derive(Debug, Clone, Args)]
@@ -38,7 +39,7 @@ pub(crate) async fn query(
 ) -> Result<Vec<Row>> {
     match run_statement(client, statement, values).await {
         Ok(rows) => Ok(rows),
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+        Err(error) if Diagnosis::from_driver(&error, Phase::Run) == Diagnosis::Schema => {
             bail!("the database lacks a table: run `cargo tessera migrate up`")
         }
         Err(error) => Err(error.into()),

@@ -4,8 +4,8 @@
 //! own checks leave no room for a payload, and neither does [`Alert`]: a code from a closed list, the name of a
 //! configured source, ids of rows, counts and times.
 
-use crate::database::Row;
 use jiff::Timestamp;
+use tessera_postgres::Row;
 
 /// What is wrong, from a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! library's text, a statement, a host name or a credential. The one for the log is whole, and is written where the
 //! error is handled.
 
-use crate::database::DatabaseError;
-use crate::retry::Phase;
+use tessera_postgres::DatabaseError;
+use tessera_postgres::Phase;
 
 /// A field of the request and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

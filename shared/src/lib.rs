@@ -5,20 +5,17 @@
 
 pub mod alerts;
 pub mod config;
-pub mod database;
-pub mod deadline;
 pub mod error;
 pub mod health;
 pub mod http;
+pub mod invocation;
 pub mod jobs;
 pub mod metrics;
 #[cfg(feature = "migrations")]
 pub mod migrations;
 mod process;
 pub mod qr;
-pub mod retry;
 pub mod scheduled;
-pub mod secrets;
 pub mod statements;
 pub mod telemetry;
 pub mod webhook;

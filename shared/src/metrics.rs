@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::Environment;
+use tessera_postgres::FailureKind;
+use tessera_postgres::observer::Event;
 
 /// Where CloudWatch keeps them.
 pub const NAMESPACE: &str = "Tessera";
@@ -145,6 +146,46 @@ pub fn add_time(metric: Metric, time: std::time::Duration) {
     add(metric, time.as_secs_f64() * 1000.0);
 }
 
+/// Counts what the connection core tells.
+pub(crate) fn observe_database(event: Event) {
+    match event {
+        Event::Connected { took, replacement } => {
+            add_time(Metric::ConnectTime, took);
+            count(Metric::ConnectionsOpened);
+            if replacement {
+                count(Metric::Reconnects);
+            }
+        }
+        Event::WaitedForConnection { waited } => {
+            count(Metric::PoolWaits);
+            add_time(Metric::PoolWaitTime, waited);
+        }
+        Event::StatementSent => count(Metric::RoundTrips),
+        Event::StatementAnswered { took } => add_time(Metric::StatementTime, took),
+        Event::Retried { kind } => {
+            count(Metric::Retries);
+            if let Some(retries) = retries_of(kind) {
+                count(retries);
+            }
+        }
+        Event::NamedStatementConflict => count(Metric::PreparedStatementConflicts),
+    }
+}
+
+/// Where retries after a kind of failure are counted; none for what is never retried.
+fn retries_of(kind: FailureKind) -> Option<Metric> {
+    match kind {
+        FailureKind::NotSent => Some(Metric::RetriesNeverRan),
+        FailureKind::ServerBusy => Some(Metric::RetriesBusy),
+        FailureKind::RolledBack => Some(Metric::RetriesUndone),
+        FailureKind::RolledBackReconnect => Some(Metric::RetriesUndoneElsewhere),
+        FailureKind::Unknown => Some(Metric::RetriesUnknown),
+        FailureKind::Credentials => Some(Metric::RetriesCredentials),
+        FailureKind::Cancelled => Some(Metric::RetriesCancelled),
+        FailureKind::NamedStatement | FailureKind::Permanent => None,
+    }
+}
+
 /// Whose metrics they are.
 struct Dimensions {
     function: String,
@@ -153,11 +194,10 @@ struct Dimensions {
 
 static DIMENSIONS: OnceLock<Dimensions> = OnceLock::new();
 
-/// From now on every invocation writes its line to the standard output.
-pub(crate) fn start(environment: &Environment) {
-    let get = |name, default: &str| environment.get(name).unwrap_or(default).chars().take(128).collect();
-    let dimensions =
-        Dimensions { function: get("AWS_LAMBDA_FUNCTION_NAME", "local"), stage: get("TESSERA_STAGE", "dev") };
+/// From now on every invocation writes its line, with these dimensions, to the standard output.
+pub(crate) fn start(function: &str, stage: &str) {
+    let bounded = |text: &str| text.chars().take(128).collect();
+    let dimensions = Dimensions { function: bounded(function), stage: bounded(stage) };
     // Already started: a second function in the same process, which is a test.
     let _ = DIMENSIONS.set(dimensions);
 }

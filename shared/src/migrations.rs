@@ -11,10 +11,8 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio_postgres::{
-    Client,
-    error::{ErrorPosition, SqlState},
-};
+use tessera_postgres::{Diagnosis, Phase};
+use tokio_postgres::{Client, error::ErrorPosition};
 
 /// Embeds `shared/migrations/NAME.up.sql` and its `.down.sql`; the name starts with the version, in four digits.
 macro_rules! migration {
@@ -205,7 +203,7 @@ async fn applied(client: &Client) -> Result<Vec<Applied>, MigrationError> {
                 at: row.get("applied_at"),
             })
             .collect()),
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+        Err(error) if Diagnosis::from_driver(&error, Phase::Run) == Diagnosis::Schema => Ok(Vec::new()),
         Err(error) => Err(MigrationError::Read(error)),
     }
 }

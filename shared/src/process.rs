@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Environment};
-use crate::database::tls::TrustStore;
 use crate::telemetry;
+use tessera_postgres::TrustStore;
 
 /// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends.
 ///

@@ -12,11 +12,11 @@ use serde::de::IgnoredAny;
 use tracing::Instrument as _;
 
 use crate::config::{ConfigError, Environment};
-use crate::database::tls::TrustStore;
-use crate::database::{Database, DatabaseError};
-use crate::deadline::Deadline;
 use crate::http::Context;
+use crate::invocation::scheduled_deadline;
 use crate::{metrics, process};
+use tessera_postgres::TrustStore;
+use tessera_postgres::{Database, DatabaseError};
 
 /// What a scheduled function is made of.
 pub struct Scheduled<State> {
@@ -58,7 +58,7 @@ where
     Work: Fn(Arc<State>, Context) -> Future_,
     Future_: Future<Output = Result<Report, DatabaseError>>,
 {
-    let deadline = Deadline::of_scheduled_invocation(lambda.deadline);
+    let deadline = scheduled_deadline(lambda.deadline);
     let span = tracing::info_span!("run", request_id = %lambda.request_id);
     let request_id = lambda.request_id.clone();
     let context = Context { request_id: lambda.request_id, deadline };

@@ -1,7 +1,7 @@
 //! Every statement that the functions send, so that tests can hold each of them to the invariants.
 
-use crate::database::statement::Statement;
 use crate::{health, jobs, qr, webhook};
+use tessera_postgres::Statement;
 
 /// All of them. A statement that is not here is not tested.
 pub const ALL: &[&Statement] = &[

@@ -23,14 +23,26 @@ pub fn start(environment: &Environment) -> Result<(), ConfigError> {
         Some("debug") => LevelFilter::DEBUG,
         Some(_) => return Err(ConfigError::malformed("TESSERA_LOG", "must be error, warn, info or debug")),
     };
-    let ours =
-        ["shared", "qr_generate", "qr_redirect", "webhook", "health", "worker", "migrate", "dashboard"];
+    let ours = [
+        "shared",
+        "tessera_postgres",
+        "qr_generate",
+        "qr_redirect",
+        "webhook",
+        "health",
+        "worker",
+        "migrate",
+        "dashboard",
+    ];
     let registry = tracing_subscriber::registry()
         .with(Targets::new().with_targets(ours.into_iter().map(|target| (target, level))));
     let lines = tracing_subscriber::fmt::layer();
     let started = match environment.get("TESSERA_LOG_FORMAT") {
         None | Some("json") => {
-            metrics::start(environment);
+            metrics::start(
+                environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local"),
+                environment.get("TESSERA_STAGE").unwrap_or("dev"),
+            );
             registry
                 .with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false))
                 .try_init()

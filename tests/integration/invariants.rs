@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use shared::database::statement::Repeat;
 use shared::statements::ALL;
+use tessera_postgres::IdempotentBy;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -40,14 +40,31 @@ fn assert_only(found: &[(String, String)], word: &str, allowed: &[&str]) {
 }
 
 #[test]
-fn only_the_database_and_the_migrations_talk_to_the_driver() -> Result<()> {
-    let shared = sources("shared/src", "rs")?;
-    assert_only(
-        &shared,
-        "tokio_postgres",
-        &["shared/src/database/", "shared/src/config/database_url/", "shared/src/migrations.rs"],
-    );
+fn only_the_connection_core_and_the_migrations_talk_to_the_driver() -> Result<()> {
+    assert_only(&sources("shared/src", "rs")?, "tokio_postgres", &["shared/src/migrations.rs"]);
     assert_only(&sources("functions", "rs")?, "tokio_postgres", &[]);
+    Ok(())
+}
+
+/// What a refusal means is told by one table.
+#[test]
+fn nobody_but_the_connection_core_matches_an_sqlstate() -> Result<()> {
+    for folder in ["shared/src", "functions", "cli/src"] {
+        let found = sources(folder, "rs")?;
+        for word in ["SqlState", "sqlstate ==", "query_wait_timeout"] {
+            assert_only(&found, word, &[]);
+        }
+    }
+    Ok(())
+}
+
+/// It is for anybody's Lambda, and for what is none.
+#[test]
+fn the_connection_core_knows_no_domain_no_http_and_no_lambda() -> Result<()> {
+    let found = sources("shared/postgres/src", "rs")?;
+    for word in ["lambda_", "AWS_LAMBDA", "::http", "cargo tessera", "short_id", "webhook", "shared::"] {
+        assert_only(&found, word, &[]);
+    }
     Ok(())
 }
 
@@ -104,7 +121,7 @@ fn every_declared_statement_is_listed_once_and_says_why_it_may_be_sent_twice() -
             ["INSERT INTO", "UPDATE ", "DELETE FROM"].iter().any(|word| statement.sql.contains(word));
         assert_eq!(
             writes,
-            statement.repeat != Repeat::Read,
+            statement.idempotent_by != IdempotentBy::Read,
             "{}: a read changes nothing, a write has a key",
             statement.name
         );

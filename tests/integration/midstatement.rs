@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use harness::{Database as TestDatabase, PgBouncer, Postgres, Proxy, Trap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::config::{DatabaseConfig, Environment};
-use shared::database::statement::Statement;
-use shared::database::tls::TrustStore;
-use shared::database::{Database, Row, ToSql};
-use shared::deadline::Deadline;
+use shared::config::Environment;
+use tessera_postgres::Deadline;
+use tessera_postgres::Statement;
+use tessera_postgres::TrustStore;
+use tessera_postgres::{Database, Row, ToSql};
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ fn answers_the_same(statement: &Statement) -> bool {
 }
 
 fn connect(url: &str) -> Result<Database> {
-    let config = DatabaseConfig::primary(&Environment::from([("DATABASE_URL", url)]))?;
+    let config = Environment::from([("DATABASE_URL", url)]).database()?;
     Ok(Database::new(config, &Arc::new(TrustStore::prepare()))?)
 }
 

@@ -4,11 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::config::DatabaseConfig;
-use shared::database::Database;
-use shared::database::statement::{Repeat, Statement};
-use shared::database::tls::TrustStore;
-use shared::deadline::Deadline;
 use shared::error::PublicError;
 use shared::health::{Check, Verdict};
 use shared::http::Caller;
@@ -17,6 +12,11 @@ use shared::qr::input::NewCode;
 use shared::qr::read::{Filter, Reader};
 use shared::qr::visit::{Device, Kind, Visit};
 use shared::qr::{create, read, scan};
+use tessera_postgres::Database;
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::Deadline;
+use tessera_postgres::TrustStore;
+use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use url::Url;
@@ -45,7 +45,7 @@ const FORGET: Statement = Statement {
                visitors AS (DELETE FROM visitors WHERE code_id IN (SELECT id FROM gone))
           DELETE FROM scan_quotas WHERE code_id IN (SELECT id FROM gone)",
     parameters: &[Type::TEXT],
-    repeat: Repeat::CallersKey("owner"),
+    idempotent_by: IdempotentBy::RequestId("owner"),
 };
 
 /// Makes, lists and follows `probes` codes over the functions' own connection, then removes them.

@@ -14,12 +14,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use shared::config::database_url::DatabaseUrl;
-use shared::config::{DatabaseConfig, Environment};
-use shared::database::tls::TrustStore;
-use shared::deadline::Deadline;
-use shared::health::{self, Check, Diagnosis, Report, Verdict};
-use shared::retry::Phase;
+use shared::config::Environment;
+use shared::health::{self, Check, Report, Verdict};
+use tessera_postgres::Deadline;
+use tessera_postgres::Diagnosis;
+use tessera_postgres::Phase;
+use tessera_postgres::TrustStore;
+use tessera_postgres::url::DatabaseUrl;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -110,7 +111,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(5);
 
 fn late() -> Check {
     let observed = format!("no answer within {}", verdicts::ms(REPORT_PATIENCE));
-    Check::ok("report", observed, WHY_REPORT).when(true, Verdict::Fail, Diagnosis::Slow.advice())
+    Check::ok("report", observed, WHY_REPORT).when(true, Verdict::Fail, health::advice(Diagnosis::Slow))
 }
 
 /// The same report as the health function's.
@@ -130,7 +131,7 @@ async fn report(client: &Client) -> Result<Report, Check> {
 }
 
 async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec<Check>) {
-    let Some(config) = DatabaseConfig::replica(environment) else { return };
+    let Some(config) = environment.replica() else { return };
     let Some(url) = understood::read(&config, "replica_", checks).await else { return };
     let Some(client) = path::open(&url, &config, trust, "replica_", checks).await else { return };
     let answered = run_statement(&client, &health::REPLICA, &[]).await;
@@ -141,9 +142,9 @@ async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec
 }
 
 fn refused(name: &'static str, why: &'static str, error: &tokio_postgres::Error) -> Check {
-    let diagnosis = Diagnosis::of_error(error, Phase::Run);
+    let diagnosis = Diagnosis::from_driver(error, Phase::Run);
     let observed = format!("{}: {}", diagnosis.name(), verdicts::whole(error));
-    Check::ok(name, observed, why).when(true, Verdict::Fail, diagnosis.advice())
+    Check::ok(name, observed, why).when(true, Verdict::Fail, health::advice(diagnosis))
 }
 
 /// Long enough for any one step of an examination.
@@ -153,7 +154,7 @@ fn patience() -> Deadline {
 
 /// Whether the servers of `url` are poolers, in a word for people.
 fn pooler(url: &DatabaseUrl) -> Option<&'static str> {
-    use shared::config::database_url::Pooler;
+    use tessera_postgres::url::Pooler;
     url.pooler().map(|pooler| match pooler {
         Pooler::PgBouncer => "PgBouncer",
         Pooler::Supavisor => "Supavisor (Supabase)",

@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use shared::config::database_url::{DatabaseUrl, Host};
-use shared::config::{CONNECT_TIMEOUT, DatabaseConfig};
-use shared::database::tls::TrustStore;
-use shared::health::{Check, Diagnosis, Verdict};
-use shared::retry::Phase;
+use shared::health::{self, Check, Verdict};
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::Diagnosis;
+use tessera_postgres::Phase;
+use tessera_postgres::TrustStore;
+use tessera_postgres::config::CONNECT_TIMEOUT;
+use tessera_postgres::url::{DatabaseUrl, Host};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -60,7 +62,7 @@ pub(super) async fn open(
             ),
             WHY,
         )
-        .when(true, verdict, diagnosis.advice()),
+        .when(true, verdict, health::advice(diagnosis)),
     );
     None
 }
@@ -189,7 +191,7 @@ where
             Ok((client, begun.elapsed()))
         }
         Ok(Err(error)) => {
-            let diagnosis = Diagnosis::of_error(&error, Phase::Connect);
+            let diagnosis = Diagnosis::from_driver(&error, Phase::Connect);
             let step = match diagnosis {
                 Diagnosis::UntrustedCertificate
                 | Diagnosis::WrongName
@@ -205,7 +207,7 @@ where
 }
 
 fn of_io(step: &'static str, error: &std::io::Error) -> Failure {
-    Failure::new(step, Diagnosis::of_io(error), error.to_string())
+    Failure::new(step, Diagnosis::from_io(error), error.to_string())
 }
 
 /// Notes when the handshake has ended.

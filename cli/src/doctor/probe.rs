@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use shared::config::DatabaseConfig;
-use shared::config::database_url::{DatabaseUrl, Host};
-use shared::database::tls::TrustStore;
-use shared::health::{Check, Diagnosis, Facts, Verdict};
-use shared::retry::Phase;
+use shared::health::{Check, Facts, Verdict};
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::Diagnosis;
+use tessera_postgres::Phase;
+use tessera_postgres::TrustStore;
+use tessera_postgres::url::{DatabaseUrl, Host};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -115,7 +116,7 @@ async fn one_more(
     let (client, _) = path::connect(url, host, config, trust).await.map_err(|failure| failure.diagnosis)?;
     match timeout(TURN, client.query_typed_one("SELECT pg_backend_pid()", &[])).await {
         Ok(Ok(row)) => Ok((client, row.get(0))),
-        Ok(Err(error)) => Err(Diagnosis::of_error(&error, Phase::Run)),
+        Ok(Err(error)) => Err(Diagnosis::from_driver(&error, Phase::Run)),
         // As above: no server would leave this unanswered.
         Err(_) => Err(Diagnosis::PoolerFull),
     }

@@ -1,8 +1,10 @@
 //! How the connection string was understood.
 
-use shared::config::database_url::{DatabaseUrl, Verification};
-use shared::config::{DatabaseConfig, Environment};
-use shared::health::{Check, Diagnosis, Verdict};
+use shared::config::Environment;
+use shared::health::{self, Check, Verdict};
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::Diagnosis;
+use tessera_postgres::url::{DatabaseUrl, Verification};
 
 use super::{patience, pooler};
 
@@ -13,7 +15,7 @@ pub(super) async fn primary(
     environment: &Environment,
     checks: &mut Vec<Check>,
 ) -> Option<(DatabaseConfig, DatabaseUrl)> {
-    let config = match DatabaseConfig::primary(environment) {
+    let config = match environment.database() {
         Ok(config) => config,
         Err(error) => {
             checks.push(unreadable("", &error.to_string()));
@@ -54,7 +56,7 @@ pub(super) async fn read(
 
 fn unreadable(prefix: &'static str, problem: &str) -> Check {
     let name = if prefix.is_empty() { "url" } else { "replica_url" };
-    Check::ok(name, problem, WHY).when(true, Verdict::Fail, Diagnosis::Configuration.advice())
+    Check::ok(name, problem, WHY).when(true, Verdict::Fail, health::advice(Diagnosis::Configuration))
 }
 
 fn explain(url: &DatabaseUrl, config: &DatabaseConfig, prefix: &'static str, checks: &mut Vec<Check>) {

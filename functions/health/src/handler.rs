@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use shared::database::Database;
 use shared::error::PublicError;
 use shared::health::{self, Detail, Status};
 use shared::http::{
     Answer, Body, Caller, Context, Method, Request, RequestExt as _, StatusCode, caller, json, query_pairs,
     respond,
 };
+use tessera_postgres::Database;
 
 use crate::report;
 

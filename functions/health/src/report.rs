@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use shared::database::DatabaseError;
-use shared::deadline::Deadline;
 use shared::error::PublicError;
-use shared::health::{self, Check, Detail, Diagnosis, Permission, Report, Status, Verdict};
+use shared::health::{self, Check, Detail, Permission, Report, Status, Verdict};
 use shared::http::{Body, Response, StatusCode, json};
 use shared::metrics::{self, Metric};
+use tessera_postgres::DatabaseError;
+use tessera_postgres::Deadline;
+use tessera_postgres::Diagnosis;
 
 use crate::handler::State;
 
@@ -53,14 +54,14 @@ fn failed(name: &'static str, verdict: Verdict, why: &'static str, error: &Datab
     tracing::error!(%error, "{name}: no report");
     let diagnosis = match error {
         DatabaseError::Unavailable { last: failure, .. } | DatabaseError::Rejected { failure, .. } => {
-            Diagnosis::of(failure)
+            failure.diagnosis()
         }
         _ => Diagnosis::Other,
     };
     Check::ok(name, format!("{}: {}", diagnosis.name(), diagnosis.seen()), why).when(
         true,
         verdict,
-        diagnosis.advice(),
+        health::advice(diagnosis),
     )
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::config::DatabaseConfig;
-use shared::database::direct;
-use shared::database::tls::TrustStore;
-use shared::deadline::Deadline;
 use shared::migrations::{self, Migration, MigrationError};
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::Deadline;
+use tessera_postgres::TrustStore;
+use tessera_postgres::direct;
 
 use crate::stack::{self, Request, What};
 
@@ -45,7 +45,7 @@ fn one() -> u16 {
 }
 
 pub(crate) async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let deadline = Deadline::of_invocation(event.context.deadline);
+    let deadline = shared::invocation::scheduled_deadline(event.context.deadline);
     let event = serde_json::from_value(event.payload)
         .map_err(|_| r#"the event must be {"command": "up"}, {"command": "down", "steps": 1} or {"command": "status"}"#)?;
     match event {

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use handler::State;
 use lambda_runtime::service_fn;
-use shared::config::{ConfigError, DatabaseConfig, Environment};
-use shared::database::tls::TrustStore;
+use shared::config::{ConfigError, Environment};
 use shared::telemetry;
+use tessera_postgres::TrustStore;
 
 fn main() -> ExitCode {
     // Before the trust store: that one leaves OpenSSL without the system's authorities, which S3's certificate needs.
@@ -42,5 +42,5 @@ fn start(client: reqwest::Client) -> Result<State, ConfigError> {
     let trust = TrustStore::prepare();
     let environment = Environment::of_process();
     telemetry::start(&environment)?;
-    Ok(State { config: DatabaseConfig::direct(&environment)?, trust, client })
+    Ok(State { config: environment.direct_database()?, trust, client })
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::database::{ConsistencyToken, Database};
 use shared::error::{FieldError, PublicError};
 use shared::http::{
     self, Answer, Body, CONSISTENCY_TOKEN, Caller, Context, Fields, HeaderValue, IdempotencyKey, IfMatch,
@@ -12,6 +11,7 @@ use shared::http::{
     json_object, query_pairs, segments,
 };
 use shared::qr::code::{Code, StoredCode};
+use shared::qr::consistency::ConsistencyToken;
 use shared::qr::create::create;
 use shared::qr::edit::Edit;
 use shared::qr::id::ShortId;
@@ -19,6 +19,7 @@ use shared::qr::input::{Changes, NewCode};
 use shared::qr::numbers::{By, Format, Number, Question, numbers, to_csv};
 use shared::qr::read::{self, Filter, Reader, Version};
 use shared::qr::symbol::{self, Format as ImageFormat, ImageOptions, Symbol};
+use tessera_postgres::Database;
 use url::Url;
 use uuid::Uuid;
 

@@ -6,15 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use handler::State;
-use shared::config::DatabaseConfig;
-use shared::database::Database;
 use shared::http::{App, ErrorFormat, serve};
+use tessera_postgres::Database;
 
 fn main() -> ExitCode {
     serve(
         |environment, trust| {
-            let primary = Database::new(DatabaseConfig::primary(environment)?, trust)?;
-            let replica = DatabaseConfig::replica(environment).map(|config| Database::new(config, trust));
+            let primary = Database::new(environment.database()?, trust)?;
+            let replica = environment.replica().map(|config| Database::new(config, trust));
             let database = Arc::new(primary.with_replica(replica.transpose()?));
             let state = State {
                 database: Arc::clone(&database),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shared::database::Database;
 use shared::error::PublicError;
 use shared::http::{
     Answer, Body, Context, HeaderValue, Method, Request, RequestExt as _, Response, StatusCode, header,
@@ -12,6 +11,7 @@ use shared::qr::id::ShortId;
 use shared::qr::scan::follow;
 use shared::qr::target::location;
 use shared::qr::visit::Visit;
+use tessera_postgres::Database;
 
 pub(crate) async fn handle(database: Arc<Database>, context: Context, request: Request) -> Answer {
     let id = short_id(request.raw_http_path())?;

@@ -5,14 +5,13 @@ mod handler;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared::config::DatabaseConfig;
-use shared::database::Database;
 use shared::http::{App, ErrorFormat, serve};
+use tessera_postgres::Database;
 
 fn main() -> ExitCode {
     serve(
         |environment, trust| {
-            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let database = Arc::new(Database::new(environment.database()?, trust)?);
             Ok(App { state: Arc::clone(&database), database: Some(database), errors: ErrorFormat::Page })
         },
         handler::handle,

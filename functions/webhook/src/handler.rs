@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::database::Database;
 use shared::error::PublicError;
 use shared::http::{
     Answer, Body, Context, Method, Request, RequestExt as _, StatusCode, json, respond, segments,
@@ -15,6 +14,7 @@ use shared::webhook::configured::{ConfiguredSources, Unconfigured};
 use shared::webhook::event::{self, Envelope, MAX_BATCH, Message, Unreadable};
 use shared::webhook::signature::{self, Refusal, Verified};
 use shared::webhook::source::Sources;
+use tessera_postgres::Database;
 use uuid::Uuid;
 
 /// Bytes of a body, at most. Lambda itself takes 6 MB, of which base64 and escaping take up to a third.

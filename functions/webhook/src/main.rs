@@ -6,15 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use handler::State;
-use shared::config::DatabaseConfig;
-use shared::database::Database;
 use shared::http::{App, ErrorFormat, serve};
 use shared::webhook::configured::ConfiguredSources;
+use tessera_postgres::Database;
 
 fn main() -> ExitCode {
     serve(
         |environment, trust| {
-            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let database = Arc::new(Database::new(environment.database()?, trust)?);
             let sources = ConfiguredSources::from_environment(environment)?;
             let state = State { database: Arc::clone(&database), sources };
             Ok(App { state: Arc::new(state), database: Some(database), errors: ErrorFormat::Json })

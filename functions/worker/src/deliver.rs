@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, Response, redirect};
-use shared::database::tls::{TlsError, TrustStore};
 use shared::jobs::claim::Job;
 use shared::jobs::finish::{Ending, Outcome};
 use shared::jobs::redact;
 use shared::webhook::sign::signatures;
 use shared::webhook::source::{Source, Sources};
+use tessera_postgres::tls::{TlsError, TrustStore};
 
 use crate::address::{Forbidden, Guard};
 use crate::retry_after::retry_after;

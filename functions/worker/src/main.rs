@@ -11,15 +11,14 @@ use std::sync::Arc;
 
 use run::State;
 use settings::Settings;
-use shared::config::DatabaseConfig;
-use shared::database::Database;
 use shared::scheduled::{Scheduled, run_on_schedule};
 use shared::webhook::configured::ConfiguredSources;
+use tessera_postgres::Database;
 
 fn main() -> ExitCode {
     run_on_schedule(
         |environment, trust| {
-            let database = Arc::new(Database::new(DatabaseConfig::primary(environment)?, trust)?);
+            let database = Arc::new(Database::new(environment.database()?, trust)?);
             let state = State {
                 database: Arc::clone(&database),
                 sources: ConfiguredSources::from_environment(environment)?,

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use shared::database::tls::TrustStore;
-use shared::database::{Database, DatabaseError};
-use shared::deadline::Deadline;
 use shared::http::Context;
 use shared::jobs::claim::{Job, claim};
 use shared::jobs::finish::{Ending, Fate, finish};
@@ -15,6 +12,9 @@ use shared::jobs::retention::clean;
 use shared::metrics::{self, Metric};
 use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::source::Sources;
+use tessera_postgres::Deadline;
+use tessera_postgres::TrustStore;
+use tessera_postgres::{Database, DatabaseError};
 
 use crate::deliver::Courier;
 use crate::settings::Settings;

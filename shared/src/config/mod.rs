@@ -3,11 +3,9 @@
 //! An error names the variable and what is wrong with it, and never prints its value.
 
 mod database;
-pub mod database_url;
 
 use std::collections::HashMap;
 
-pub use database::{CONNECT_TIMEOUT, DatabaseConfig, STATEMENT_TIMEOUT};
 use url::Url;
 
 /// The process environment, taken once at start.
@@ -34,6 +32,12 @@ impl ConfigError {
     /// `variable` is set, but not to something that can be used.
     pub fn malformed(variable: &'static str, problem: impl std::fmt::Display) -> Self {
         Self::Malformed { variable, problem: format!("{problem}") }
+    }
+}
+
+impl From<tessera_postgres::ConfigError> for ConfigError {
+    fn from(error: tessera_postgres::ConfigError) -> Self {
+        Self::Malformed { variable: error.variable, problem: error.problem }
     }
 }
 

@@ -3,30 +3,30 @@
 //! The facts are the database's own, since one container's memory means nothing on Lambda. [`report`] is for the
 //! `health` function and `cargo tessera doctor` alike, so both say the same of the same trouble.
 
+mod advice;
 pub mod check;
 mod checks;
-pub mod diagnosis;
 pub mod facts;
 mod prometheus;
 
-use crate::database::{Json, Type};
+use tessera_postgres::{Json, Type};
 
+pub use advice::advice;
 pub use check::{Check, Status, Verdict};
-pub use diagnosis::Diagnosis;
 pub use facts::Facts;
 pub use prometheus::{CONTENT_TYPE, render as prometheus};
 
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError};
-use crate::deadline::Deadline;
 use facts::{Answer, Answers};
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Gathers a report's facts; a read.
 pub const REPORT: Statement = Statement {
     name: "health.report",
     sql: include_str!("report.sql"),
     parameters: &[Type::BYTEA, Type::BOOL, Type::TEXT_ARRAY],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// How far a replica is behind, asked of the replica; a read.
@@ -40,7 +40,7 @@ pub const REPLICA: Statement = Statement {
                   ELSE extract(epoch FROM clock_timestamp()
                                - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END) AS facts",
     parameters: &[],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// The tables that the functions use.
@@ -144,7 +144,7 @@ pub async fn replica(database: &Database, deadline: Deadline) -> Result<Check, D
 }
 
 /// What an answer to [`REPLICA`] says.
-pub fn replica_of(row: &crate::database::Row) -> Result<Check, DatabaseError> {
+pub fn replica_of(row: &tessera_postgres::Row) -> Result<Check, DatabaseError> {
     match row.try_get::<_, Json<ReplicaFacts>>("facts") {
         Ok(Json(facts)) => Ok(checks::replica(&facts)),
         Err(_) => Err(DatabaseError::WrongShape { statement: REPLICA.name }),
@@ -152,7 +152,7 @@ pub fn replica_of(row: &crate::database::Row) -> Result<Check, DatabaseError> {
 }
 
 /// The facts of an answer to [`REPORT`].
-pub fn facts_of(row: &crate::database::Row) -> Result<Facts, DatabaseError> {
+pub fn facts_of(row: &tessera_postgres::Row) -> Result<Facts, DatabaseError> {
     match row.try_get::<_, Json<Facts>>("facts") {
         Ok(Json(facts)) => Ok(facts),
         Err(error) => {

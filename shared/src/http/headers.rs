@@ -2,8 +2,8 @@
 
 use lambda_http::http::{HeaderMap, HeaderValue};
 
-use crate::database::ConsistencyToken;
 use crate::error::PublicError;
+use crate::qr::consistency::ConsistencyToken;
 
 /// Names the write that an answer tells of, in both directions.
 pub const CONSISTENCY_TOKEN: &str = "consistency-token";

@@ -15,12 +15,13 @@ use tracing::Instrument as _;
 use super::problem::{ErrorFormat, render};
 use super::{Answer, event};
 use crate::config::{ConfigError, Environment};
-use crate::database::Database;
-use crate::database::tls::TrustStore;
-use crate::deadline::Deadline;
 use crate::error::PublicError;
+use crate::invocation::request_deadline;
 use crate::metrics::{self, Metric};
 use crate::process;
+use tessera_postgres::Database;
+use tessera_postgres::Deadline;
+use tessera_postgres::TrustStore;
 
 /// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
 const INIT_CONNECT: Duration = Duration::from_secs(5);
@@ -99,7 +100,7 @@ where
     let begun = Instant::now();
     let lambda = request.lambda_context();
     let context =
-        Context { request_id: lambda.request_id.clone(), deadline: Deadline::of_invocation(lambda.deadline) };
+        Context { request_id: lambda.request_id.clone(), deadline: request_deadline(lambda.deadline) };
     let span = tracing::info_span!("request", request_id = %context.request_id);
     let request_id = context.request_id.clone();
     let answered = async {

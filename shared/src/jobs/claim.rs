@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use crate::database::Type;
 use sha2::{Digest, Sha256};
+use tessera_postgres::Type;
 use uuid::Uuid;
 
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError, Row};
-use crate::deadline::Deadline;
 use crate::metrics::{self, Metric};
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError, Row};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Takes due jobs under a lease, skipping those that others are taking; gives up those that were lost too often.
 pub const CLAIM: Statement = Statement {
     name: "jobs.claim",
     sql: include_str!("sql/claim.sql"),
     parameters: &[Type::INT8, Type::FLOAT8, Type::UUID],
-    repeat: Repeat::CallersKey("jobs.claim"),
+    idempotent_by: IdempotentBy::RequestId("jobs.claim"),
 };
 
 /// A job taken, with what it delivers.

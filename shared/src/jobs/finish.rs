@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::database::Type;
+use tessera_postgres::Type;
 
 use super::claim::Job;
 use super::schedule;
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError};
-use crate::deadline::Deadline;
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Ends attempts, each only if it is still its job's latest.
 pub const FINISH: Statement = Statement {
@@ -23,7 +23,7 @@ pub const FINISH: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::FLOAT8_ARRAY,
     ],
-    repeat: Repeat::CallersKey("jobs.attempt, jobs.claim"),
+    idempotent_by: IdempotentBy::RequestId("jobs.attempt, jobs.claim"),
 };
 
 /// How an attempt ended.

@@ -1,18 +1,18 @@
 //! Deleting what has served its time.
 
-use crate::database::Type;
+use tessera_postgres::Type;
 
 use crate::config::{ConfigError, Environment};
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError};
-use crate::deadline::Deadline;
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Deletes expired idempotency keys, past days' visitors, finished jobs, old payloads and resolved alerts.
 pub const CLEAN: Statement = Statement {
     name: "jobs.clean",
     sql: include_str!("sql/clean.sql"),
     parameters: &[Type::INT4, Type::INT4, Type::INT4, Type::INT8],
-    repeat: Repeat::CallersKey("upkeep.cleaned_at"),
+    idempotent_by: IdempotentBy::RequestId("upkeep.cleaned_at"),
 };
 
 /// Rows of each kind that one run deletes, at most: some 100 ms of the database's time. The next hour has another run.

@@ -3,16 +3,17 @@
 use uuid::Uuid;
 
 use super::code::StoredCode;
+use super::consistency::ConsistencyToken;
 use super::id::ShortId;
 use super::input::NewCode;
 use super::verdict::refusal;
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, DatabaseError, Json, Type};
-use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IdempotencyKey};
 use crate::metrics::{self, Metric};
-use crate::retry::Class;
+use tessera_postgres::Deadline;
+use tessera_postgres::FailureKind;
+use tessera_postgres::{Database, DatabaseError, Json, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Checks the caller and the Idempotency-Key, finds a free id, and makes the code.
 pub const CREATE: Statement = Statement {
@@ -29,7 +30,7 @@ pub const CREATE: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::TEXT_ARRAY,
     ],
-    repeat: Repeat::CallersKey("codes.created_by, idempotency_keys.request"),
+    idempotent_by: IdempotentBy::RequestId("codes.created_by, idempotency_keys.request"),
 };
 
 /// Ids to try in one statement: that all are taken is unlikely even with thousands of millions of codes.
@@ -91,7 +92,7 @@ pub async fn create(
             Ok(row) => row,
             Err(DatabaseError::Constraint { constraint, .. }) if constraint == "codes_id_key" => continue,
             Err(DatabaseError::Unavailable { last, .. })
-                if key.is_some() && last.class == Class::Cancelled =>
+                if key.is_some() && last.kind == FailureKind::Cancelled =>
             {
                 return Err(PublicError::StillRunning);
             }

@@ -3,16 +3,17 @@
 use uuid::Uuid;
 
 use super::code::StoredCode;
+use super::consistency::ConsistencyToken;
 use super::id::ShortId;
 use super::input::Changes;
 use super::verdict::refusal;
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, DatabaseError, Json, Parameters, Row, ToSql, Type};
-use crate::deadline::Deadline;
 use crate::error::PublicError;
 use crate::http::{Caller, IfMatch};
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError, Json, Parameters, Row, ToSql, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
-const MARK: Repeat = Repeat::CallersKey("codes.last_edit, code_versions.edit");
+const MARK: IdempotentBy = IdempotentBy::RequestId("codes.last_edit, code_versions.edit");
 
 /// Changes some fields.
 pub const EDIT: Statement = Statement {
@@ -23,7 +24,7 @@ pub const EDIT: Statement = Statement {
         include_str!("sql/edit.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::JSONB],
-    repeat: MARK,
+    idempotent_by: MARK,
 };
 
 /// Takes the target of an earlier version.
@@ -35,7 +36,7 @@ pub const ROLLBACK: Statement = Statement {
         include_str!("sql/rollback.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::INT4],
-    repeat: MARK,
+    idempotent_by: MARK,
 };
 
 /// Leaves a tombstone, so that the id is never given out again.
@@ -47,7 +48,7 @@ pub const DELETE: Statement = Statement {
         include_str!("sql/delete.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4],
-    repeat: MARK,
+    idempotent_by: MARK,
 };
 
 /// Times that another request may change the code between the look and the change.

@@ -1,6 +1,7 @@
 //! Dynamic QR codes: what they are, the rules for them, their statements, and the symbol.
 
 pub mod code;
+pub mod consistency;
 pub mod create;
 pub mod edit;
 pub mod id;

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::id::ShortId;
 use super::read::{Reader, accepted};
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, Json, Type};
+use super::verdict::is_ok;
 use crate::error::{FieldError, PublicError};
+use tessera_postgres::{Database, Json, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Scans of a code, grouped.
 pub const NUMBERS: Statement = Statement {
@@ -28,7 +29,7 @@ pub const NUMBERS: Statement = Statement {
         Type::TIMESTAMPTZ,
         Type::TEXT,
     ],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// What scans are grouped by.
@@ -195,6 +196,7 @@ pub async fn numbers(
                 &question.to,
                 &question.by.as_str(),
             ],
+            is_ok,
             reader.deadline,
         )
         .await?;

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::code::StoredCode;
+use super::consistency::ConsistencyToken;
 use super::id::ShortId;
-use super::verdict::refusal;
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{ConsistencyToken, Database, Json, Row, Type};
-use crate::deadline::Deadline;
+use super::verdict::{is_ok, refusal};
 use crate::error::PublicError;
 use crate::http::Caller;
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, Json, Row, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// One code, with its counts.
 pub const GET: Statement = Statement {
@@ -22,7 +23,7 @@ pub const GET: Statement = Statement {
         include_str!("sql/get.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// A page of an owner's codes, with their counts.
@@ -40,7 +41,7 @@ pub const LIST: Statement = Statement {
         Type::INT8,
         Type::UUID,
     ],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// A code's targets, past and present.
@@ -52,7 +53,7 @@ pub const HISTORY: Statement = Statement {
         include_str!("sql/history.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// A code's id as it was given, for its image.
@@ -60,7 +61,7 @@ pub const IMAGE: Statement = Statement {
     name: "qr.image",
     sql: include_str!("sql/image.sql"),
     parameters: &[Type::TEXT],
-    repeat: Repeat::Read,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// Who reads, how fresh it must be, and by when.
@@ -88,7 +89,8 @@ impl Reader<'_> {
     ) -> Result<Row, PublicError> {
         let (code, edit) = self.token_parameters();
         let (hash, owner) = (self.caller.key_hash(), self.caller.owner());
-        let row = database.read(statement, &[&hash, &owner, &id.key(), &code, &edit], self.deadline).await?;
+        let row =
+            database.read(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.deadline).await?;
         accepted(&row)?;
         Ok(row)
     }
@@ -153,6 +155,7 @@ pub async fn list(database: &Database, reader: &Reader<'_>, filter: &Filter) -> 
                 &code,
                 &edit,
             ],
+            is_ok,
             reader.deadline,
         )
         .await?;
@@ -177,7 +180,7 @@ pub async fn history(
 
 /// The id of the code `id` as it was given, if there is such a code. Anybody may ask: it is printed on the symbol.
 pub async fn image_id(database: &Database, id: &ShortId, deadline: Deadline) -> Result<String, PublicError> {
-    let row = database.read(&IMAGE, &[&id.key()], deadline).await?;
+    let row = database.read(&IMAGE, &[&id.key()], is_ok, deadline).await?;
     accepted(&row)?;
     Ok(row.get("short_id"))
 }

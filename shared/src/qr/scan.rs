@@ -4,18 +4,18 @@ use uuid::Uuid;
 
 use super::id::ShortId;
 use super::visit::{Kind, Visit};
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, Type};
-use crate::deadline::Deadline;
 use crate::error::{GoneReason, PublicError};
 use crate::metrics::{self, Metric};
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Resolves a code and records its scan.
 pub const REDIRECT: Statement = Statement {
     name: "qr.redirect",
     sql: include_str!("sql/redirect.sql"),
     parameters: &[Type::TEXT, Type::UUID, Type::TEXT, Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT],
-    repeat: Repeat::ConflictTarget("scans_pkey, scan_quotas.recent"),
+    idempotent_by: IdempotentBy::UniqueConstraint("scans_pkey, scan_quotas.recent"),
 };
 
 /// Where to send the visitor.

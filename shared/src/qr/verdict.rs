@@ -1,5 +1,7 @@
 //! What a statement decided, in a word.
 
+use tessera_postgres::Row;
+
 use crate::error::PublicError;
 
 /// Turns the `verdict` of a statement that did not do what was asked into what the caller is told.
@@ -28,4 +30,9 @@ pub(super) fn refusal(verdict: &str) -> PublicError {
             PublicError::Internal
         }
     }
+}
+
+/// Whether the statement did what was asked. What a replica says otherwise may only be news to it.
+pub(super) fn is_ok(row: &Row) -> bool {
+    row.get::<_, &str>("verdict") == "ok"
 }

@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::effect::Effect;
 use super::event::Envelope;
 use super::source::{Scheme, Source};
-use crate::database::statement::{Repeat, Statement};
-use crate::database::{Database, DatabaseError, Json, Type};
-use crate::deadline::Deadline;
+use tessera_postgres::Deadline;
+use tessera_postgres::{Database, DatabaseError, Json, Type};
+use tessera_postgres::{IdempotentBy, Statement};
 
 /// Stores the events that are new, applies their effects where they are newer than what is known, and makes their jobs.
 pub const ACCEPT: Statement = Statement {
@@ -27,7 +27,7 @@ pub const ACCEPT: Statement = Statement {
         Type::BYTEA_ARRAY,
         Type::JSONB,
     ],
-    repeat: Repeat::CallersKey("events.request"),
+    idempotent_by: IdempotentBy::RequestId("events.request"),
 };
 
 /// Keeps `events` of `source`, at most [`MAX_BATCH`](super::event::MAX_BATCH); tells of each, in their order, whether

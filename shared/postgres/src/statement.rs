@@ -12,16 +12,16 @@ pub struct Statement {
     /// Types of `$1`, `$2`…, sent along so that the server need not be asked for them.
     pub parameters: &'static [Type],
     /// Why the statement may be sent again when the first answer was lost.
-    pub repeat: Repeat,
+    pub idempotent_by: IdempotentBy,
 }
 
 /// Why a statement is safe to send twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
+pub enum IdempotentBy {
     /// It changes nothing.
     Read,
     /// A second run meets this unique constraint and changes nothing.
-    ConflictTarget(&'static str),
-    /// The caller made this key; a second run finds it and answers as the first did.
-    CallersKey(&'static str),
+    UniqueConstraint(&'static str),
+    /// The sender made the id of its request and it is stored here; a second run finds it and answers as the first did.
+    RequestId(&'static str),
 }

@@ -4,7 +4,7 @@
 //! JDBC, .NET's `Key=Value;` text, each with the quotes, the `DATABASE_URL=` or the `psql` that came along.
 //!
 //! Three steps: text into key and value (`clipboard`, `url_form`, `keyword_form`), keys into typed
-//! `parameters`, and these weighed against each other (`weighing`).
+//! `parameters`, and these resolved against each other (`resolve`).
 
 mod clipboard;
 mod error;
@@ -13,9 +13,9 @@ mod options;
 mod parameters;
 mod provider;
 mod rds_secret;
+mod resolve;
 mod url_form;
 mod warning;
-mod weighing;
 
 #[cfg(test)]
 mod tests;
@@ -142,12 +142,12 @@ impl DatabaseUrl {
     /// Reads a connection string of any dialect.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
         let (dialect, settings) = settings(clipboard::unwrap(text)?)?;
-        weighing::weigh(parameters::read(&settings, dialect)?)
+        resolve::resolve(parameters::read(&settings, dialect)?)
     }
 
     /// From the fields of a secret that RDS or Aurora made.
     pub fn from_rds_secret(secret: &RdsSecret) -> Result<Self, DatabaseUrlError> {
-        weighing::weigh(parameters::read(&secret.settings()?, Dialect::Libpq)?)
+        resolve::resolve(parameters::read(&secret.settings()?, Dialect::Libpq)?)
     }
 
     /// The servers to try, in order.
@@ -174,7 +174,7 @@ impl DatabaseUrl {
         self.dbname.as_deref()
     }
 
-    /// The TLS mode, after weighing every parameter that has a say. `require` has become `verify-full` where the
+    /// The TLS mode, after resolve every parameter that has a say. `require` has become `verify-full` where the
     /// provider's certificates are publicly trusted.
     #[must_use]
     pub fn ssl_mode(&self) -> SslMode {

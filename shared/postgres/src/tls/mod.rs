@@ -21,7 +21,7 @@ use tokio_postgres::config::SslNegotiation;
 pub use error::{CaSource, TlsError};
 pub use system_roots::Layout;
 
-use crate::config::database_url::{DatabaseUrl, Verification};
+use crate::url::{DatabaseUrl, Verification};
 use system_roots::SystemRoots;
 
 /// Whom to trust, ready for any number of connectors. Keep it as long as they are used: it may own the directory that

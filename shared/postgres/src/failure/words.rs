@@ -3,6 +3,12 @@
 use super::Diagnosis;
 
 impl Diagnosis {
+    /// Whether the server or the pooler had no connection to give, which more of them or fewer callers would mend.
+    #[must_use]
+    pub fn is_lack_of_connections(self) -> bool {
+        matches!(self, Self::SlotsFull | Self::PoolerFull)
+    }
+
     /// A word for it, stable, in snake case.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -29,6 +35,8 @@ impl Diagnosis {
             Self::Rights => "no_rights",
             Self::ReadOnly => "read_only",
             Self::NamedStatement => "named_statement",
+            Self::EndpointDisabled => "endpoint_disabled",
+            Self::Conflict => "conflict",
             Self::Slow => "slow",
             Self::Other => "other",
         }
@@ -62,6 +70,8 @@ impl Diagnosis {
             Self::Rights => "the role may not read or write a table",
             Self::ReadOnly => "the server takes no writes",
             Self::NamedStatement => "a named statement slipped through the pooler",
+            Self::EndpointDisabled => "the provider has switched the database's endpoint off",
+            Self::Conflict => "another transaction had the better right",
             Self::Slow => "the database did not answer in time",
             Self::Other => "the database refused, for a reason that is not in the list",
         }
@@ -127,20 +137,26 @@ impl Diagnosis {
             Self::Parameter => {
                 "remove the parameter from the URL (often `options`), or add it to ignore_startup_parameters"
             }
-            Self::Schema => "run `cargo tessera migrate up` with DIRECT_URL (or DATABASE_URL) set",
+            Self::Schema => "apply the migrations that are pending",
             Self::Rights => {
                 "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role; GRANT USAGE \
                  ON ALL SEQUENCES IN SCHEMA public TO the role"
             }
             Self::ReadOnly => "point DATABASE_URL at the primary; after a failover, at the new one",
             Self::NamedStatement => {
-                "report it: Tessera sends none; another program shares the pooler's connections"
+                "find the program that shares the pooler's connections and prepares statements: this crate sends none"
+            }
+            Self::EndpointDisabled => {
+                "switch it on in the provider's console; a quota or a bill may be the reason"
+            }
+            Self::Conflict => {
+                "nothing, as it is tried again; if it stays so, see which transactions run for long"
             }
             Self::Slow => {
-                "see who holds locks or all of the CPU (pg_stat_activity, `cargo tessera doctor`); behind a pooler: whether it is in \
+                "see who holds locks or all of the CPU (pg_stat_activity); behind a pooler: whether it is in \
                  session mode, with all of its server connections taken; or the role's statement_timeout is too short"
             }
-            Self::Other => "the function's log has the whole error, under the request's id",
+            Self::Other => "the log has the whole error",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Whom a connector trusts, and what that leaves behind, in processes that begin with a single thread as a function's
-//! does. `cargo test -p tessera-shared --test trust [PART OF A NAME]`
+//! does. `cargo test -p tessera-postgres --test trust [PART OF A NAME]`
 
 #![expect(
     clippy::print_stdout,
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use postgres_native_tls::MakeTlsConnector;
-use shared::config::database_url::DatabaseUrl;
-use shared::database::tls::{CaSource, Layout, TlsError, TrustStore};
 use tempfile::TempDir;
+use tessera_postgres::tls::{CaSource, Layout, TlsError, TrustStore};
+use tessera_postgres::url::DatabaseUrl;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};

@@ -1,29 +1,86 @@
-//! From a failure to its diagnosis: by the kind of error, by SQLSTATE, and where there is nothing better, by words.
+//! What is wrong with the way to the database: a closed list that a person can act on.
+//!
+//! Nothing of the driver's or the server's text comes out of here, so a diagnosis may be told to anybody.
 
 use std::error::Error;
 use std::io;
 
-use super::Diagnosis;
-use crate::database::{DriverError, Failure};
-use crate::retry::Phase;
+use super::{Failure, Phase, table};
+
+/// What is wrong with the way to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// The connection string or secret cannot be had or read.
+    Configuration,
+    /// The host's name does not resolve.
+    UnknownHost,
+    /// The host is there, nobody listens on the port.
+    Refused,
+    /// No answer in time.
+    Unreachable,
+    /// The connection was closed before it was usable.
+    Closed,
+    /// The server's certificate comes from an authority that is not trusted here.
+    UntrustedCertificate,
+    /// The server's certificate is made out to another name.
+    WrongName,
+    /// The server's certificate has expired.
+    ExpiredCertificate,
+    /// The server does not speak TLS, or not this one.
+    NoTls,
+    /// The server insists on TLS, or does not let this role in from here.
+    NotAdmitted,
+    /// User or password are wrong.
+    Password,
+    /// There is no such database.
+    NoDatabase,
+    /// The server has no free connection.
+    SlotsFull,
+    /// The pooler has no free connection.
+    PoolerFull,
+    /// The pooler takes the connection and is silent: it waits for a server connection, and may wait for ever.
+    PoolerSilent,
+    /// The pooler cannot reach the database.
+    PoolerWithoutServer,
+    /// The server is starting, stopping or waking up.
+    Starting,
+    /// A start-up parameter that the pooler does not take.
+    Parameter,
+    /// A table or column is missing.
+    Schema,
+    /// The role may not do that.
+    Rights,
+    /// The server takes no writes.
+    ReadOnly,
+    /// A named statement has slipped through a pooler.
+    NamedStatement,
+    /// The provider has suspended the endpoint.
+    EndpointDisabled,
+    /// Another transaction had the better right: a deadlock or a serialization failure.
+    Conflict,
+    /// The statement was given up or cancelled.
+    Slow,
+    /// None of these.
+    Other,
+}
 
 impl Diagnosis {
-    /// Of a failed try.
+    /// Diagnoses a failed try.
     #[must_use]
-    pub fn of(failure: &Failure) -> Self {
+    pub fn from_failure(failure: &Failure) -> Self {
         match (failure.driver_error(), failure.phase()) {
-            (Some(error), phase) => Self::of_error(error, phase),
+            (Some(error), phase) => Self::from_driver(error, phase),
             (None, _) if failure.is_timeout() && failure.phase() == Phase::Connect => Self::Unreachable,
             (None, _) if failure.is_timeout() => Self::Slow,
             (None, _) => Self::Configuration,
         }
     }
 
-    /// Of an error of the driver's.
+    /// Diagnoses an error of the driver's.
     #[must_use]
-    pub fn of_error(error: &DriverError, phase: Phase) -> Self {
+    pub fn from_driver(error: &tokio_postgres::Error, phase: Phase) -> Self {
         if let Some(error) = error.as_db_error() {
-            return Self::of_server(error.code().code(), &error.message().to_lowercase());
+            return table::look_up(error.code().code(), error.message()).1;
         }
         let mut text = error.to_string();
         let mut source = error.source();
@@ -31,7 +88,7 @@ impl Diagnosis {
             if let Some(error) = cause.downcast_ref::<io::Error>()
                 && error.get_ref().is_none_or(|inner| !inner.is::<native_tls::Error>())
             {
-                match Self::of_io(error) {
+                match Self::from_io(error) {
                     Self::Other => {}
                     found => return found,
                 }
@@ -39,7 +96,7 @@ impl Diagnosis {
             text = format!("{text}: {cause}");
             source = cause.source();
         }
-        match Self::of_tls(&text.to_lowercase()) {
+        match Self::from_tls(&text.to_lowercase()) {
             Self::Other if error.is_closed() || text.contains("unexpected EOF") => Self::Closed,
             Self::Other if phase == Phase::Connect && text.contains("connecting to server") => {
                 Self::Unreachable
@@ -48,9 +105,9 @@ impl Diagnosis {
         }
     }
 
-    /// Of an error of the network's.
+    /// Diagnoses an error of the operating system's.
     #[must_use]
-    pub fn of_io(error: &io::Error) -> Self {
+    pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut
@@ -66,47 +123,8 @@ impl Diagnosis {
         }
     }
 
-    fn of_server(sqlstate: &str, message: &str) -> Self {
-        let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-        match sqlstate {
-            "28000" if says(&["pg_hba.conf", "encryption", "ssl"]) => Self::NotAdmitted,
-            "28P01" | "28000" => Self::Password,
-            "3D000" => Self::NoDatabase,
-            _ if says(&["no such database"]) => Self::NoDatabase,
-            "53300" => Self::SlotsFull,
-            "57P03" | "57P01" | "57P02" => Self::Starting,
-            "42P01" | "42703" | "3F000" => Self::Schema,
-            "42501" => Self::Rights,
-            "25006" => Self::ReadOnly,
-            "42P05" | "26000" => Self::NamedStatement,
-            "57014" | "55P03" => Self::Slow,
-            _ if says(&[
-                "query_wait_timeout",
-                "no more connections",
-                "max client",
-                "max clients",
-                "unable to check out",
-            ]) =>
-            {
-                Self::PoolerFull
-            }
-            _ if says(&[
-                "server login",
-                "cannot connect to server",
-                "couldn't connect to compute",
-                "server conn crashed",
-            ]) =>
-            {
-                Self::PoolerWithoutServer
-            }
-            _ if says(&["unsupported startup parameter"]) => Self::Parameter,
-            _ if says(&["password", "authentication", "no such user"]) => Self::Password,
-            _ => Self::Other,
-        }
-    }
-
     /// OpenSSL's reasons have no numbers in native-tls, so its words decide.
-    fn of_tls(text: &str) -> Self {
+    fn from_tls(text: &str) -> Self {
         let says = |texts: &[&str]| texts.iter().any(|part| text.contains(part));
         if says(&["hostname mismatch", "ip address mismatch"]) {
             Self::WrongName
@@ -149,7 +167,7 @@ mod tests {
             ("42501", "permission denied for table codes", Diagnosis::Rights),
             ("XX000", "cache lookup failed", Diagnosis::Other),
         ] {
-            assert_eq!(Diagnosis::of_server(sqlstate, message), diagnosis, "{sqlstate} {message}");
+            assert_eq!(table::look_up(sqlstate, message).1, diagnosis, "{sqlstate} {message}");
         }
     }
 
@@ -168,7 +186,7 @@ mod tests {
             ("certificate verify failed:…: (certificate has expired)", Diagnosis::ExpiredCertificate),
             ("server does not support tls", Diagnosis::NoTls),
         ] {
-            assert_eq!(Diagnosis::of_tls(text), diagnosis, "{text}");
+            assert_eq!(Diagnosis::from_tls(text), diagnosis, "{text}");
         }
     }
 }

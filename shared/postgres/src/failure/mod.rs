@@ -1,4 +1,9 @@
-//! What went wrong with the database: whole for the log, reduced to a class for the decision.
+//! What went wrong with the database: whole for the log, reduced to a kind for the retry and a diagnosis for a person.
+
+mod diagnosis;
+mod kind;
+mod table;
+mod words;
 
 use std::error::Error;
 use std::fmt;
@@ -6,16 +11,19 @@ use std::io;
 
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::statement::Statement;
-use crate::retry::{Class, Phase, Symptom, classify};
+use crate::statement::Statement;
+pub use diagnosis::Diagnosis;
+pub use kind::{FailureKind, Phase};
+use kind::{Symptom, kind_of};
+pub use table::{KnownRefusal, known_refusals};
 
 /// One failed try.
 #[derive(Debug)]
 pub struct Failure {
     /// What it means for the next try.
-    pub class: Class,
+    pub kind: FailureKind,
     /// Whether the connection had served before: it may just have been old.
-    pub of_reused_connection: bool,
+    pub on_reused_connection: bool,
     cause: Cause,
 }
 
@@ -27,57 +35,63 @@ enum Cause {
 }
 
 impl Failure {
-    pub(super) fn of_connecting(error: tokio_postgres::Error) -> Self {
-        Self::of(Phase::Connect, error)
+    pub(crate) fn connecting(error: tokio_postgres::Error) -> Self {
+        Self::from_driver(Phase::Connect, error)
     }
 
-    pub(super) fn of_running(error: tokio_postgres::Error) -> Self {
-        Self::of(Phase::Run, error)
+    pub(crate) fn running(error: tokio_postgres::Error) -> Self {
+        Self::from_driver(Phase::Run, error)
     }
 
     /// Whether the server has stopped a statement because it was asked to.
-    pub(super) fn is_cancellation(error: &tokio_postgres::Error) -> bool {
+    pub(crate) fn is_cancellation(error: &tokio_postgres::Error) -> bool {
         error.code() == Some(&SqlState::QUERY_CANCELED)
     }
 
     /// Whether it was TLS that could not be agreed on, or cut while it was.
-    pub(super) fn is_of_tls(error: &tokio_postgres::Error) -> bool {
+    pub(crate) fn is_tls(error: &tokio_postgres::Error) -> bool {
         error.to_string().contains("TLS")
     }
 
-    pub(super) fn timeout_of_connecting() -> Self {
+    pub(crate) fn connect_timeout() -> Self {
         Self::timeout(Phase::Connect)
     }
 
-    pub(super) fn timeout_of_running() -> Self {
+    pub(crate) fn response_timeout() -> Self {
         Self::timeout(Phase::Run)
     }
 
     /// The connection string could not be had or understood.
-    pub(super) fn configuration(problem: String, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn configuration(problem: String, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            class: Class::Permanent,
-            of_reused_connection: false,
+            kind: FailureKind::Permanent,
+            on_reused_connection: false,
             cause: Cause::Configuration(problem, source),
         }
     }
 
-    fn of(phase: Phase, error: tokio_postgres::Error) -> Self {
-        let class = classify(phase, symptom(&error));
-        Self { class, of_reused_connection: false, cause: Cause::Postgres(phase, error) }
+    fn from_driver(phase: Phase, error: tokio_postgres::Error) -> Self {
+        let kind = kind_of(phase, symptom(&error));
+        Self { kind, on_reused_connection: false, cause: Cause::Postgres(phase, error) }
     }
 
     fn timeout(phase: Phase) -> Self {
-        let class = classify(phase, Symptom::Timeout);
-        Self { class, of_reused_connection: false, cause: Cause::Timeout(phase) }
+        let kind = kind_of(phase, Symptom::Timeout);
+        Self { kind, on_reused_connection: false, cause: Cause::Timeout(phase) }
     }
 
-    pub(super) fn on_reused_connection(mut self, reused: bool) -> Self {
-        self.of_reused_connection = reused;
+    pub(crate) fn with_reused_connection(mut self, reused: bool) -> Self {
+        self.on_reused_connection = reused;
         self
     }
 
-    /// Whether there was a connection at all.
+    /// What a person can do about it.
+    #[must_use]
+    pub fn diagnosis(&self) -> Diagnosis {
+        Diagnosis::from_failure(self)
+    }
+
+    /// What was under way: without a connection no statement can have left.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.cause {
@@ -136,6 +150,7 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Writes an error and all that caused it, separated by colons.
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
     write!(f, "{error}")?;
     let mut source = error.source();
@@ -182,7 +197,7 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    pub(super) fn rejected(statement: &Statement, failure: Failure) -> Self {
+    pub(crate) fn rejected(statement: &Statement, failure: Failure) -> Self {
         match failure.constraint() {
             Some(constraint) => {
                 Self::Constraint { statement: statement.name, constraint: constraint.to_owned() }

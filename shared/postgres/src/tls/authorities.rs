@@ -7,7 +7,7 @@ use native_tls::Certificate;
 
 use super::error::{CaSource, TlsError};
 use super::pem;
-use crate::config::database_url::{DatabaseUrl, RootCert};
+use crate::url::{DatabaseUrl, RootCert};
 
 /// The authorities that the configuration names; `None` leaves it to the system's. `DATABASE_CA` goes before
 /// `sslrootcert`, which may name a file of the machine where the connection string was copied.

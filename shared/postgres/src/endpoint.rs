@@ -12,26 +12,27 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 
-use super::tls::TrustStore;
-use super::{Failure, cancel};
-use crate::config::database_url::DatabaseUrl;
+use crate::cancel;
 use crate::config::{CONNECT_TIMEOUT, ConfigError, DatabaseConfig, STATEMENT_TIMEOUT};
 use crate::deadline::Deadline;
+use crate::failure::Failure;
 use crate::secrets::Secret;
+use crate::tls::TrustStore;
+use crate::url::DatabaseUrl;
 
 /// A database's address, credentials and TLS, ready for any number of connections.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     config: Config,
     tls: Option<MakeTlsConnector>,
     /// The server did not understand direct TLS and was asked for TLS as ever.
     direct_refused: AtomicBool,
     connect_timeout: Duration,
-    pub(super) statement_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
 }
 
 impl Endpoint {
     /// Understands `text`, says what of it is not obeyed, and builds the TLS connector: once, since that is what costs.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &DatabaseConfig,
         trust: &TrustStore,
         text: &Secret,
@@ -41,13 +42,12 @@ impl Endpoint {
         for warning in url.warnings().iter().chain(&url.unverified_warning(authorities.is_some())) {
             tracing::warn!(variable = config.variable, "{warning}");
         }
-        let tls = trust
-            .connector(&url, authorities)
-            .map_err(|error| ConfigError::malformed(config.variable, error))?;
-        Ok(Self::of_url(&url, tls, &config.application_name))
+        let tls =
+            trust.connector(&url, authorities).map_err(|error| ConfigError::new(config.variable, error))?;
+        Ok(Self::from_url(&url, tls, &config.application_name))
     }
 
-    fn of_url(url: &DatabaseUrl, tls: Option<MakeTlsConnector>, application_name: &str) -> Self {
+    fn from_url(url: &DatabaseUrl, tls: Option<MakeTlsConnector>, application_name: &str) -> Self {
         let mut config = url.to_config();
         config.application_name(application_name);
         Self {
@@ -60,25 +60,25 @@ impl Endpoint {
     }
 
     /// Opens a connection: name resolution, TCP, TLS and authentication within one limit.
-    pub(super) async fn connect(&self, deadline: Deadline) -> Result<(Client, Driver), Failure> {
+    pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(Client, ConnectionTask), Failure> {
         let limit = deadline.within(self.connect_timeout).instant();
         match timeout_at(limit, self.open()).await {
             Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(error)) => Err(Failure::of_connecting(error)),
-            Err(_) => Err(Failure::timeout_of_connecting()),
+            Ok(Err(error)) => Err(Failure::connecting(error)),
+            Err(_) => Err(Failure::connect_timeout()),
         }
     }
 
     /// Direct TLS saves a round trip where the server speaks it (PostgreSQL 17, PgBouncer 1.25, Neon); others hang up on
     /// it. They are asked for TLS as ever, which is no weaker: without TLS there is no connection in either case.
-    async fn open(&self) -> Result<(Client, Driver), tokio_postgres::Error> {
+    async fn open(&self) -> Result<(Client, ConnectionTask), tokio_postgres::Error> {
         let direct = self.config.get_ssl_negotiation() == SslNegotiation::Direct;
         if !direct {
             return self.open_as(&self.config).await;
         }
         if !self.direct_refused.load(Ordering::Relaxed) {
             match self.open_as(&self.config).await {
-                Err(error) if Failure::is_of_tls(&error) => {}
+                Err(error) if Failure::is_tls(&error) => {}
                 opened => return opened,
             }
         }
@@ -94,54 +94,54 @@ impl Endpoint {
         Ok(opened)
     }
 
-    async fn open_as(&self, config: &Config) -> Result<(Client, Driver), tokio_postgres::Error> {
+    async fn open_as(&self, config: &Config) -> Result<(Client, ConnectionTask), tokio_postgres::Error> {
         match &self.tls {
             Some(tls) => {
                 let (client, connection) = config.connect(tls.clone()).await?;
-                Ok((client, Driver::of(connection)))
+                Ok((client, ConnectionTask::spawn(connection)))
             }
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
-                Ok((client, Driver::of(connection)))
+                Ok((client, ConnectionTask::spawn(connection)))
             }
         }
     }
 
     /// Asks the server, over a connection of its own, to stop what another one runs.
-    pub(super) async fn cancel(&self, token: CancelToken) -> Result<(), tokio_postgres::Error> {
+    pub(crate) async fn cancel(&self, token: CancelToken) -> Result<(), tokio_postgres::Error> {
         cancel::cancel(&self.config, self.tls.as_ref(), token).await
     }
 }
 
 /// The task that moves a connection's bytes. It ends when the client is gone and the server has been told.
-pub(super) struct Driver(JoinHandle<()>);
+pub(crate) struct ConnectionTask(JoinHandle<()>);
 
-impl Driver {
+impl ConnectionTask {
     /// How long a connection that nobody uses any more may take to end.
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    fn of(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
+    fn spawn(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
         // What a connection ends with, its users are told; here it is only of use to somebody who looks closely.
         Self(tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error = %Failure::of_connecting(error), "database: connection ended");
+                tracing::debug!(error = %Failure::connecting(error), "database: connection ended");
             }
         }))
     }
 
     /// Closes the socket. Whoever waits for an answer is told that there will be none.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.0.abort();
     }
 
-    /// Waits for the end.
-    pub(super) async fn ended(&mut self) {
+    /// Waits until the connection has ended.
+    pub(crate) async fn ended(&mut self) {
         let _ = (&mut self.0).await;
     }
 }
 
 /// A connection whose path is dead would wait for ever to say goodbye.
-impl Drop for Driver {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         let task = self.0.abort_handle();
         if let (false, Ok(runtime)) = (task.is_finished(), Handle::try_current()) {
@@ -153,8 +153,8 @@ impl Drop for Driver {
     }
 }
 
-/// The endpoint in use, and how to have another.
-pub(super) struct Endpoints {
+/// The endpoint in use, and where to read its credentials again when the database refuses them.
+pub(crate) struct EndpointResolver {
     config: DatabaseConfig,
     trust: Arc<TrustStore>,
     current: Mutex<Current>,
@@ -168,9 +168,9 @@ struct Current {
     not_before: Instant,
 }
 
-impl Endpoints {
+impl EndpointResolver {
     /// A connection string that was given is checked here and now, in the init phase; a secret is read at first use.
-    pub(super) fn new(config: DatabaseConfig, trust: Arc<TrustStore>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: DatabaseConfig, trust: Arc<TrustStore>) -> Result<Self, ConfigError> {
         let endpoint = match config.source.given() {
             Some(text) => Some(Arc::new(Endpoint::new(&config, &trust, text)?)),
             None => None,
@@ -179,15 +179,15 @@ impl Endpoints {
         Ok(Self { config, trust, current: Mutex::new(current) })
     }
 
-    /// Everything is read at first use.
-    pub(super) fn late(config: DatabaseConfig, trust: Arc<TrustStore>) -> Self {
+    /// Reads and checks nothing before the first use.
+    pub(crate) fn lazy(config: DatabaseConfig, trust: Arc<TrustStore>) -> Self {
         let current = Current { endpoint: None, refusals: 0, not_before: Instant::now() };
         Self { config, trust, current: Mutex::new(current) }
     }
 
     /// The endpoint, from a secret that is read if need be. Where the database refuses what the secret holds, reads are
-    /// apart as [`pause`] says; a request that cannot wait for the next fails at once, without a read or a login.
-    pub(super) async fn current(&self, deadline: Deadline) -> Result<Arc<Endpoint>, Failure> {
+    /// apart as [`refresh_pause`] says; a request that cannot wait for the next fails at once, without a read or a login.
+    pub(crate) async fn resolve(&self, deadline: Deadline) -> Result<Arc<Endpoint>, Failure> {
         let mut current = self.current.lock().await;
         if let Some(endpoint) = current.endpoint.as_ref() {
             return Ok(Arc::clone(endpoint));
@@ -208,30 +208,30 @@ impl Endpoints {
     }
 
     /// Whether reading again may give other credentials.
-    pub(super) fn can_change(&self) -> bool {
+    pub(crate) fn can_refresh(&self) -> bool {
         self.config.source.given().is_none()
     }
 
-    /// The database has let us in.
-    pub(super) async fn accepted(&self) {
+    /// Notes that the database has let us in.
+    pub(crate) async fn credentials_accepted(&self) {
         self.current.lock().await.refusals = 0;
     }
 
-    /// The database has refused the credentials of `endpoint`: the secret is to be read again.
-    pub(super) async fn refused(&self, endpoint: &Arc<Endpoint>) {
+    /// Notes that the database has refused the credentials of `endpoint`, so that the secret is read again.
+    pub(crate) async fn credentials_refused(&self, endpoint: &Arc<Endpoint>) {
         let mut current = self.current.lock().await;
         let in_use = current.endpoint.as_ref().is_some_and(|in_use| Arc::ptr_eq(in_use, endpoint));
-        if self.can_change() && in_use {
+        if self.can_refresh() && in_use {
             current.endpoint = None;
-            current.not_before = Instant::now() + pause(current.refusals);
+            current.not_before = Instant::now() + refresh_pause(current.refusals);
             current.refusals += 1;
         }
     }
 }
 
-/// Before the secret is read again: none, since a rotation has usually ended by then, then 1, 2, 4… up to 60 s: a secret
+/// How long to wait before the secret is read again: not at all at first, since a rotation has usually ended by then, then 1, 2, 4… up to 60 s: a secret
 /// that stays wrong is read 8 times in the first two minutes and once a minute from then on, by each container.
-fn pause(refusals: u32) -> Duration {
+fn refresh_pause(refusals: u32) -> Duration {
     match refusals.checked_sub(1) {
         None => Duration::ZERO,
         Some(doublings) => Duration::from_secs(2_u64.saturating_pow(doublings).min(60)),
@@ -244,9 +244,9 @@ mod tests {
 
     #[test]
     fn pauses_between_reads_of_a_wrong_secret_double_up_to_a_minute() {
-        let pauses: Vec<_> = (0..9).map(|refusals| pause(refusals).as_secs()).collect();
+        let pauses: Vec<_> = (0..9).map(|refusals| refresh_pause(refusals).as_secs()).collect();
         assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(pause(u32::MAX).as_secs(), 60);
+        assert_eq!(refresh_pause(u32::MAX).as_secs(), 60);
         assert_eq!(pauses.iter().take(8).sum::<u64>(), 123, "eight reads in two minutes");
     }
 }

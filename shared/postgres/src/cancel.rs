@@ -1,4 +1,4 @@
-//! Asking a server to stop a statement, over a connection of its own, and staying until it has understood.
+//! Asking a server to stop a statement, over a connection of its own, and waiting until it has understood.
 //!
 //! The driver hangs up as soon as the request is written. PgBouncer takes that for a change of mind and drops the request;
 //! libpq waits for the server to hang up first, and so does this.
@@ -16,18 +16,18 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_postgres::{CancelToken, Config, Error, NoTls, Socket};
 
 /// Sends the request and waits until the server hangs up. The caller sets the limit.
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     config: &Config,
     tls: Option<&MakeTlsConnector>,
     token: CancelToken,
 ) -> Result<(), Error> {
     match (tls, config.get_hosts()) {
-        (Some(tls), _) => token.cancel_query(StayingTls(tls.clone())).await,
+        (Some(tls), _) => token.cancel_query(WaitForEofTls(tls.clone())).await,
         // Of several hosts, the driver alone knows which it is connected to.
         (None, [Host::Tcp(host)]) => {
             let port = config.get_ports().first().copied().unwrap_or(5432);
             match TcpStream::connect((host.as_str(), port)).await {
-                Ok(socket) => token.cancel_query_raw(Staying(socket), NoTls).await,
+                Ok(socket) => token.cancel_query_raw(WaitForEof(socket), NoTls).await,
                 // The driver's own attempt says what is wrong.
                 Err(_) => token.cancel_query(NoTls).await,
             }
@@ -37,9 +37,9 @@ pub(super) async fn cancel(
 }
 
 /// A stream that ends when its peer ends it: to shut it down is to wait for that.
-struct Staying<S>(S);
+struct WaitForEof<S>(S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for Staying<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WaitForEof<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -49,7 +49,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Staying<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Staying<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WaitForEof<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Staying<S> {
     }
 }
 
-impl<S: TlsStream + Unpin> TlsStream for Staying<S> {
+impl<S: TlsStream + Unpin> TlsStream for WaitForEof<S> {
     fn channel_binding(&self) -> ChannelBinding {
         self.0.channel_binding()
     }
@@ -86,28 +86,28 @@ type Connector = <MakeTlsConnector as MakeTlsConnect<Socket>>::TlsConnect;
 type Encrypted = <MakeTlsConnector as MakeTlsConnect<Socket>>::Stream;
 type ConnectError = <Connector as TlsConnect<Socket>>::Error;
 
-/// Makes connectors whose streams stay.
-struct StayingTls(MakeTlsConnector);
+/// Makes connectors whose streams wait for their peer to hang up.
+struct WaitForEofTls(MakeTlsConnector);
 
-struct StayingConnector(Connector);
+struct WaitForEofConnector(Connector);
 
-impl MakeTlsConnect<Socket> for StayingTls {
-    type Stream = Staying<Encrypted>;
-    type TlsConnect = StayingConnector;
+impl MakeTlsConnect<Socket> for WaitForEofTls {
+    type Stream = WaitForEof<Encrypted>;
+    type TlsConnect = WaitForEofConnector;
     type Error = <MakeTlsConnector as MakeTlsConnect<Socket>>::Error;
 
-    fn make_tls_connect(&mut self, domain: &str) -> Result<StayingConnector, Self::Error> {
-        MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, domain).map(StayingConnector)
+    fn make_tls_connect(&mut self, domain: &str) -> Result<WaitForEofConnector, Self::Error> {
+        MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, domain).map(WaitForEofConnector)
     }
 }
 
-impl TlsConnect<Socket> for StayingConnector {
-    type Stream = Staying<Encrypted>;
+impl TlsConnect<Socket> for WaitForEofConnector {
+    type Stream = WaitForEof<Encrypted>;
     type Error = ConnectError;
     type Future = BoxFuture<'static, Result<Self::Stream, ConnectError>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
         let connecting = self.0.connect(socket);
-        Box::pin(async move { connecting.await.map(Staying) })
+        Box::pin(async move { connecting.await.map(WaitForEof) })
     }
 }

@@ -10,7 +10,7 @@ use super::{DatabaseUrl, DatabaseUrlError, Host, RootCert, SslMode, Warning};
 
 const DEFAULT_PORT: u16 = 5432;
 
-pub(super) fn weigh(mut asked: Parameters) -> Result<DatabaseUrl, DatabaseUrlError> {
+pub(super) fn resolve(mut asked: Parameters) -> Result<DatabaseUrl, DatabaseUrlError> {
     if asked.password.as_deref().is_some_and(is_placeholder) {
         return Err(DatabaseUrlError::PlaceholderPassword);
     }

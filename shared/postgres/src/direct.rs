@@ -2,12 +2,12 @@
 
 use tokio_postgres::Client;
 
-use super::Failure;
-use super::endpoint::Endpoint;
-use super::tls::TrustStore;
 use crate::config::DatabaseConfig;
 use crate::deadline::Deadline;
-use crate::retry::{Backoff, Class};
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, FailureKind};
+use crate::retry::Backoff;
+use crate::tls::TrustStore;
 
 /// Opens it, trying again while the database starts or wakes up, until `deadline`. It closes when the client is dropped.
 pub async fn open(
@@ -30,7 +30,8 @@ pub async fn open(
             Err(failure) => failure,
         };
         let wait = backoff.next_wait();
-        if !failure.class.is_transient() || failure.class == Class::Credentials || wait >= deadline.left() {
+        if !failure.kind.is_transient() || failure.kind == FailureKind::Credentials || wait >= deadline.left()
+        {
             return Err(failure);
         }
         tracing::warn!(wait_ms = wait.as_millis(), error = %failure, "database: trying again");

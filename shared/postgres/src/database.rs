@@ -1,0 +1,281 @@
+//! The one connection of a container: opened on first use, shared by concurrent requests, replaced when it is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::config::{ConfigError, DatabaseConfig};
+use crate::connection::{Connection, ResponsePatience, RunError};
+use crate::deadline::Deadline;
+use crate::endpoint::EndpointResolver;
+use crate::failure::{DatabaseError, Failure, FailureKind};
+use crate::observer::{Event, Observer};
+use crate::replica::Replica;
+use crate::retry::Backoff;
+use crate::statement::Statement;
+use crate::tls::TrustStore;
+
+/// Parameters of a statement, in order.
+pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Further connections that may be opened for statements that hold up others. Only a process that takes several requests
+/// at once ever does.
+const MAX_OVERFLOW_CONNECTIONS: usize = 3;
+
+/// A lazily opened, shared, self-healing connection.
+pub struct Database {
+    endpoints: EndpointResolver,
+    observer: Observer,
+    /// The lock is held while connecting: ten requests that find no connection open one.
+    connection: Mutex<Option<Arc<Connection>>>,
+    /// A permit for each overflow connection that may still be opened.
+    overflow: Arc<Semaphore>,
+    /// Whether it has been connected, so that another connection is a replacement.
+    connected: AtomicBool,
+    pub(crate) replica: Option<Replica>,
+}
+
+impl Database {
+    /// Opens nothing yet. A connection string that is given is checked, and its TLS connector built.
+    pub fn new(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Result<Self, ConfigError> {
+        let observer = config.observer;
+        Ok(Self::from_endpoints(EndpointResolver::new(config, Arc::clone(trust))?, observer))
+    }
+
+    /// With a replica to [`read`](Self::read) from.
+    #[must_use]
+    pub fn with_replica(mut self, replica: Option<Database>) -> Self {
+        self.replica = replica.map(Replica::new);
+        self
+    }
+
+    /// As [`new`](Self::new), but a connection string that is given is checked, and its TLS connector built, at first use:
+    /// for a function that can answer without a database.
+    #[must_use]
+    pub fn lazy(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Self {
+        let observer = config.observer;
+        Self::from_endpoints(EndpointResolver::lazy(config, Arc::clone(trust)), observer)
+    }
+
+    fn from_endpoints(endpoints: EndpointResolver, observer: Observer) -> Self {
+        Self {
+            endpoints,
+            observer,
+            connection: Mutex::new(None),
+            overflow: Arc::new(Semaphore::new(MAX_OVERFLOW_CONNECTIONS)),
+            connected: AtomicBool::new(false),
+            replica: None,
+        }
+    }
+
+    /// Runs `statement`, connecting and trying again as often as `deadline` allows.
+    ///
+    /// Trying again is safe since every [`Statement`] is safe to send twice. Between tries it waits as
+    /// [`Backoff`] says, but the first loss of a connection that had worked is answered at once by a new one.
+    pub async fn query(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let mut backoff = Backoff::default();
+        let mut lost_once = false;
+        loop {
+            let begun = Instant::now();
+            let failure = match self.attempt(statement, parameters, deadline).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => failure,
+            };
+            match failure.kind {
+                FailureKind::NamedStatement => {
+                    (self.observer)(Event::NamedStatementConflict);
+                    return Err(DatabaseError::rejected(statement, failure));
+                }
+                FailureKind::Permanent => return Err(DatabaseError::rejected(statement, failure)),
+                FailureKind::Credentials if !self.endpoints.can_refresh() => {
+                    return Err(DatabaseError::rejected(statement, failure));
+                }
+                _ => {}
+            }
+            let at_once =
+                failure.on_reused_connection && !lost_once || failure.kind == FailureKind::Credentials;
+            lost_once |= failure.on_reused_connection;
+            let wait = if at_once { Duration::ZERO } else { backoff.next_wait() };
+            let gives_up = wait >= deadline.left();
+            if failure.diagnosis().is_lack_of_connections() {
+                let until_next_try = if gives_up { Duration::ZERO } else { wait };
+                self.waited_for_connection(begun.elapsed() + until_next_try);
+            }
+            if gives_up {
+                return Err(DatabaseError::Unavailable { statement: statement.name, last: failure });
+            }
+            tracing::warn!(
+                statement = statement.name,
+                kind = failure.kind.as_str(),
+                wait_ms = wait.as_millis(),
+                error = %failure,
+                "database: trying again"
+            );
+            (self.observer)(Event::Retried { kind: failure.kind });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// As [`query`](Self::query), for a statement that answers with exactly one row.
+    pub async fn query_one(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        deadline: Deadline,
+    ) -> Result<Row, DatabaseError> {
+        let mut rows = self.query(statement, parameters, deadline).await?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok(row),
+            _ => Err(DatabaseError::WrongShape { statement: statement.name }),
+        }
+    }
+
+    /// Connects ahead of the first statement. A failure is logged and left to the first statement to deal with.
+    pub async fn connect(&self, deadline: Deadline) {
+        if let Err(failure) = self.connection(deadline).await {
+            tracing::warn!(error = %failure, "database: not connected ahead of the first request");
+        }
+    }
+
+    /// Closes the connection and waits until the server has been told (`Terminate`).
+    pub async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            Box::pin(replica.database.close()).await;
+        }
+        let Some(connection) = self.connection.lock().await.take() else { return };
+        if let Some(connection) = Arc::into_inner(connection) {
+            connection.close().await;
+        }
+    }
+
+    /// One try: on the shared connection; on it again if the answer was slow and the connection is alive; on an overflow
+    /// connection if the statement held up others.
+    async fn attempt(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, Failure> {
+        let (connection, reused) = self.connection(deadline).await?;
+        let deadline = deadline.within(connection.statement_timeout());
+        let patience = if reused { connection.patience() } else { ResponsePatience::UntilDeadline };
+        let mut result = self.send(&connection, statement, parameters, patience, deadline).await;
+        if let Err(RunError::Slow) = result {
+            tracing::warn!(statement = statement.name, "database: slow, sent again");
+            let patience = ResponsePatience::UntilDeadline;
+            result = self.send(&connection, statement, parameters, patience, deadline).await;
+        }
+        let failure = match result {
+            Ok(rows) => return Ok(rows),
+            Err(RunError::BlockingOthers(permit)) => {
+                return self.run_on_overflow(statement, parameters, permit, deadline).await;
+            }
+            Err(RunError::Slow) => Failure::response_timeout(),
+            Err(RunError::Failed(failure)) => failure,
+        };
+        if failure.kind.ends_connection() {
+            self.discard(&connection).await;
+        }
+        Err(failure.with_reused_connection(reused))
+    }
+
+    /// Runs a statement on an overflow connection, opened for it alone.
+    async fn run_on_overflow(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        permit: OwnedSemaphorePermit,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, Failure> {
+        tracing::warn!(
+            statement = statement.name,
+            "database: held up others, sent again on an overflow connection"
+        );
+        let connection = self.open(deadline).await?;
+        let patience = ResponsePatience::UntilDeadline;
+        let result = self.send(&connection, statement, parameters, patience, deadline).await;
+        connection.close().await;
+        drop(permit);
+        result.map_err(|error| match error {
+            RunError::Failed(failure) => failure,
+            RunError::Slow | RunError::BlockingOthers(_) => Failure::response_timeout(),
+        })
+    }
+
+    async fn send(
+        &self,
+        connection: &Connection,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        patience: ResponsePatience,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, RunError> {
+        (self.observer)(Event::StatementSent);
+        let begun = Instant::now();
+        let result = connection.run(statement, parameters, patience, &self.overflow, deadline).await;
+        (self.observer)(Event::StatementAnswered { took: begun.elapsed() });
+        result
+    }
+
+    /// The open connection, or a new one; and whether it had been used before.
+    async fn connection(&self, deadline: Deadline) -> Result<(Arc<Connection>, bool), Failure> {
+        let mut slot = match self.connection.try_lock() {
+            Ok(slot) => slot,
+            Err(_) => {
+                let begun = Instant::now();
+                let slot = timeout_at(deadline.instant(), self.connection.lock()).await;
+                self.waited_for_connection(begun.elapsed());
+                slot.map_err(|_| Failure::connect_timeout())?
+            }
+        };
+        if let Some(connection) = slot.as_ref() {
+            if connection.is_usable() {
+                return Ok((Arc::clone(connection), true));
+            }
+            *slot = None;
+        }
+        let connection = Arc::new(self.open(deadline).await?);
+        *slot = Some(Arc::clone(&connection));
+        Ok((connection, false))
+    }
+
+    async fn open(&self, deadline: Deadline) -> Result<Connection, Failure> {
+        let endpoint = self.endpoints.resolve(deadline).await?;
+        let begun = Instant::now();
+        let opened = Connection::open(Arc::clone(&endpoint), deadline).await;
+        match &opened {
+            Ok(_) => {
+                let replacement = self.connected.swap(true, Ordering::Relaxed);
+                (self.observer)(Event::Connected { took: begun.elapsed(), replacement });
+                self.endpoints.credentials_accepted().await;
+            }
+            Err(failure) if failure.kind == FailureKind::Credentials => {
+                self.endpoints.credentials_refused(&endpoint).await;
+            }
+            Err(_) => {}
+        }
+        opened
+    }
+
+    /// Lets go of `lost`, unless another request has replaced it already.
+    async fn discard(&self, lost: &Arc<Connection>) {
+        let mut slot = self.connection.lock().await;
+        if slot.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, lost)) {
+            *slot = None;
+        }
+    }
+
+    fn waited_for_connection(&self, waited: Duration) {
+        (self.observer)(Event::WaitedForConnection { waited });
+    }
+}

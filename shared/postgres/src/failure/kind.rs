@@ -1,0 +1,194 @@
+//! What a failure means for the next try.
+
+use super::table;
+
+/// What a failure means for the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No server took the statement: connect again.
+    NotSent,
+    /// The server or pooler is starting, full or waking up: wait, connect again.
+    ServerBusy,
+    /// The statement ran and was rolled back; the connection is still good.
+    RolledBack,
+    /// The statement ran and was rolled back; this server or connection will not do: connect again.
+    RolledBackReconnect,
+    /// The connection was lost after bytes had left: connect again and send the statement again.
+    Unknown,
+    /// The credentials were refused: read the secret again, once.
+    Credentials,
+    /// A named statement slipped through a pooler. Never retried: it is a defect to be counted and mended.
+    NamedStatement,
+    /// The server stopped the statement. Worth another try only when it was not this request that asked for it.
+    Cancelled,
+    /// Trying again changes nothing.
+    Permanent,
+}
+
+impl FailureKind {
+    /// Every kind, for whoever counts them.
+    pub const ALL: [Self; 9] = [
+        Self::NotSent,
+        Self::ServerBusy,
+        Self::RolledBack,
+        Self::RolledBackReconnect,
+        Self::Unknown,
+        Self::Credentials,
+        Self::NamedStatement,
+        Self::Cancelled,
+        Self::Permanent,
+    ];
+
+    /// Whether another try may end differently.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        !matches!(self, Self::NamedStatement | Self::Permanent)
+    }
+
+    /// Whether the connection must be given up before the next try.
+    #[must_use]
+    pub fn ends_connection(self) -> bool {
+        matches!(
+            self,
+            Self::NotSent | Self::ServerBusy | Self::RolledBackReconnect | Self::Unknown | Self::Credentials
+        )
+    }
+
+    /// A word for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::ServerBusy => "server_busy",
+            Self::RolledBack => "rolled_back",
+            Self::RolledBackReconnect => "rolled_back_reconnect",
+            Self::Unknown => "unknown",
+            Self::Credentials => "credentials",
+            Self::NamedStatement => "named_statement",
+            Self::Cancelled => "cancelled",
+            Self::Permanent => "permanent",
+        }
+    }
+}
+
+/// What was under way when a try failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Resolving, TCP, TLS, authentication: no statement has left.
+    Connect,
+    /// The statement was handed to the connection.
+    Run,
+}
+
+/// A failure, reduced to what decides.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Symptom<'a> {
+    /// PostgreSQL or a pooler answered with an error.
+    Server {
+        /// Five characters, [appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        sqlstate: &'a str,
+        /// The primary message, which alone tells some poolers' errors apart.
+        message: &'a str,
+        /// Whether it ended the connection (`FATAL` or `PANIC`), not the statement alone.
+        fatal: bool,
+    },
+    /// The socket failed or was closed, name resolution included.
+    Io,
+    /// TLS could not be agreed on or the certificate was refused.
+    Tls,
+    /// No answer came in the time allowed for one.
+    Timeout,
+    /// The driver could not encode, decode or understand something.
+    Driver,
+}
+
+/// Decides what a failure means. Pure; the table and the test below are its specification.
+pub(super) fn kind_of(phase: Phase, symptom: Symptom<'_>) -> FailureKind {
+    let kind = match symptom {
+        Symptom::Io | Symptom::Timeout => FailureKind::Unknown,
+        Symptom::Tls | Symptom::Driver => FailureKind::Permanent,
+        Symptom::Server { sqlstate, message, fatal } => {
+            match table::look_up(sqlstate, message).0 {
+                // The connection ended for a reason that is not the statement's: PgBouncer passes on whatever it has
+                // against its server connection. If the reason lasts, connecting will tell.
+                FailureKind::Permanent if fatal && phase == Phase::Run => FailureKind::Unknown,
+                kind => kind,
+            }
+        }
+    };
+    match (kind, phase) {
+        // While connecting, no statement can have run.
+        (FailureKind::Unknown, Phase::Connect) => FailureKind::NotSent,
+        _ => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_failure_has_its_kind() {
+        use FailureKind::{
+            Cancelled, Credentials, NamedStatement, NotSent, Permanent, RolledBack, RolledBackReconnect,
+            ServerBusy, Unknown,
+        };
+        use Phase::{Connect, Run};
+        let server = |sqlstate, message| Symptom::Server { sqlstate, message, fatal: false };
+        let fatal = |sqlstate, message| Symptom::Server { sqlstate, message, fatal: true };
+        let table = [
+            (Connect, Symptom::Io, NotSent),
+            (Connect, Symptom::Timeout, NotSent),
+            (Run, Symptom::Io, Unknown),
+            (Run, Symptom::Timeout, Unknown),
+            (Connect, Symptom::Tls, Permanent),
+            (Run, Symptom::Driver, Permanent),
+            (Connect, server("57P03", "the database system is starting up"), ServerBusy),
+            (Connect, server("53300", "sorry, too many clients already"), ServerBusy),
+            (Run, server("08P01", "query_wait_timeout"), ServerBusy),
+            (Connect, server("08P01", "no more connections allowed (max_client_conn)"), ServerBusy),
+            (
+                Connect,
+                server("08P01", "server login has been failing, try again later (server_login_retry)"),
+                ServerBusy,
+            ),
+            (Connect, server("08P01", "pgbouncer cannot connect to server"), ServerBusy),
+            (Run, server("08P01", "server conn crashed?"), ServerBusy),
+            (Connect, server("XX000", "Couldn't connect to compute node"), ServerBusy),
+            (Connect, server("XX000", "Max client connections reached"), ServerBusy),
+            (Connect, fatal("08P01", "invalid server parameter"), ServerBusy),
+            (Run, fatal("08P01", "server connection closed"), ServerBusy),
+            (Run, fatal("08P01", "unknown pkt"), Unknown),
+            (Run, server("08P01", "bind message supplies 1 parameters"), Permanent),
+            (Run, fatal("57P04", "the database was dropped"), Unknown),
+            (Run, fatal("3D000", "database \"x\" does not exist"), Unknown),
+            (Run, server("40001", "could not serialize access"), RolledBack),
+            (Run, server("40P01", "deadlock detected"), RolledBack),
+            (
+                Run,
+                server("57P01", "terminating connection due to administrator command"),
+                RolledBackReconnect,
+            ),
+            (Run, server("25006", "cannot execute INSERT in a read-only transaction"), RolledBackReconnect),
+            (Run, server("57P02", "terminating connection because of crash"), Unknown),
+            (Connect, server("57P02", "terminating connection because of crash"), NotSent),
+            (Run, server("40003", "statement completion unknown"), Unknown),
+            (Run, server("57014", "canceling statement due to user request"), Cancelled),
+            (Connect, server("28P01", "password authentication failed"), Credentials),
+            (Connect, server("28000", "no pg_hba.conf entry"), Credentials),
+            (Connect, server("3D000", "database \"x\" does not exist"), Permanent),
+            (Connect, server("08P01", "unsupported startup parameter: options"), Permanent),
+            (Connect, server("08P01", "no such database: x"), Permanent),
+            (Connect, server("XX000", "The endpoint is disabled"), Permanent),
+            (Run, server("XX000", "cache lookup failed"), Permanent),
+            (Run, server("42P01", "relation does not exist"), Permanent),
+            (Run, server("42601", "syntax error"), Permanent),
+            (Run, server("23505", "duplicate key"), Permanent),
+            (Run, server("42P05", "prepared statement \"s0\" already exists"), NamedStatement),
+            (Run, server("26000", "prepared statement \"s0\" does not exist"), NamedStatement),
+        ];
+        for (phase, symptom, kind) in table {
+            assert_eq!(kind_of(phase, symptom), kind, "{phase:?} {symptom:?}");
+        }
+    }
+}

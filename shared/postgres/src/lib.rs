@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod cancel;
+pub mod config;
+mod connection;
+mod database;
+pub mod deadline;
+#[cfg(feature = "direct")]
+pub mod direct;
+mod endpoint;
+pub mod failure;
+pub mod observer;
+mod replica;
+pub mod retry;
+pub mod secrets;
+pub mod statement;
+pub mod tls;
+pub mod url;
+
+pub use config::{ConfigError, DatabaseConfig};
+pub use database::{Database, Parameters};
+pub use deadline::Deadline;
+pub use failure::{DatabaseError, Diagnosis, Failure, FailureKind, Phase};
+pub use statement::{IdempotentBy, Statement};
+pub use tls::TrustStore;
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{Json, ToSql, Type};

@@ -1,0 +1,63 @@
+//! Reading from a replica first, where there is one.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::Row;
+
+use crate::database::{Database, Parameters};
+use crate::deadline::Deadline;
+use crate::failure::DatabaseError;
+use crate::statement::Statement;
+
+/// How long a read may wait for the replica, connecting included, before it goes to the primary.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a replica is left alone after a failure: a dead one costs one request its patience, not each of them.
+const SUSPENSION: Duration = Duration::from_secs(10);
+
+/// A read replica beside the primary.
+pub(crate) struct Replica {
+    pub(crate) database: Box<Database>,
+    /// By the wall clock, which goes on while a container is frozen.
+    failed_at: Mutex<Option<SystemTime>>,
+}
+
+impl Replica {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database: Box::new(database), failed_at: Mutex::new(None) }
+    }
+
+    fn is_suspended(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.and_then(|at| at.elapsed().ok()).is_some_and(|since| since < SUSPENSION)
+    }
+
+    fn suspend(&self) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemTime::now());
+    }
+}
+
+impl Database {
+    /// Runs a read that answers with one row: on the replica if there is one, and on the primary if `accept` refuses the
+    /// replica's row or the replica does not answer soon. So nothing is missing or out of date only because the replica
+    /// has not heard of it.
+    pub async fn read(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        accept: impl Fn(&Row) -> bool,
+        deadline: Deadline,
+    ) -> Result<Row, DatabaseError> {
+        if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_suspended()) {
+            match replica.database.query_one(statement, parameters, deadline.within(PATIENCE)).await {
+                Ok(row) if accept(&row) => return Ok(row),
+                Ok(_) => {}
+                Err(error) => {
+                    replica.suspend();
+                    tracing::warn!(%error, "database: replica left alone for a while");
+                }
+            }
+        }
+        self.query_one(statement, parameters, deadline).await
+    }
+}
