@@ -1,7 +1,8 @@
 //! A connection for an operator: one, straight, and gone with the command.
 
 use anyhow::{Context, Result, bail};
-use tessera_postgres::{TrustStore, url::DatabaseUrl};
+use tessera_postgres::TrustStore;
+use tessera_postgres::url::DatabaseUrl;
 use tokio_postgres::{Client, Config, NoTls, Socket, tls::MakeTlsConnect};
 
 /// Connects to the database that the first of these environment variables names.

@@ -3,8 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use jiff::Timestamp;
-use tessera_postgres::Statement;
-use tessera_postgres::{Diagnosis, Phase};
+use tessera_postgres::{Diagnosis, Phase, Statement};
 use tokio_postgres::{Client, Row, types::ToSql};
 
 /// Which rows a command is for.

@@ -1,6 +1,5 @@
 //! Telling verdicts: to a person at a terminal, and as an exit code.
 
-use std::error::Error;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -94,20 +93,6 @@ pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
     times.get(rank).copied().unwrap_or_default()
-}
-
-/// An error with all of its causes: for the operator, who may know everything.
-pub fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 pub mod alerts;
 pub mod config;
-pub mod error;
+pub mod digits;
+pub mod fields;
 pub mod health;
 pub mod http;
 pub mod invocation;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub mod migrations;
 mod process;
 pub mod qr;
+pub mod request;
 pub mod scheduled;
 pub mod statements;
 pub mod telemetry;

@@ -10,7 +10,6 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
-
 use tessera_postgres::FailureKind;
 use tessera_postgres::observer::Event;
 

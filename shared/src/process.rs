@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tessera_postgres::TrustStore;
+
 use crate::config::{ConfigError, Environment};
 use crate::telemetry;
-use tessera_postgres::TrustStore;
 
 /// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends.
 ///

@@ -9,14 +9,13 @@ use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use tessera_postgres::{Database, DatabaseError, TrustStore};
 use tracing::Instrument as _;
 
 use crate::config::{ConfigError, Environment};
-use crate::http::Context;
+use crate::http::Invocation;
 use crate::invocation::scheduled_deadline;
 use crate::{metrics, process};
-use tessera_postgres::TrustStore;
-use tessera_postgres::{Database, DatabaseError};
 
 /// What a scheduled function is made of.
 pub struct Scheduled<State> {
@@ -36,7 +35,7 @@ pub fn run_on_schedule<State, Work, Future_, Report>(
 ) -> ExitCode
 where
     State: Send + Sync + 'static,
-    Work: Fn(Arc<State>, Context) -> Future_ + Clone + Send + Sync + 'static,
+    Work: Fn(Arc<State>, Invocation) -> Future_ + Clone + Send + Sync + 'static,
     Future_: Future<Output = Result<Report, DatabaseError>> + Send + 'static,
     Report: Serialize + Send + 'static,
 {
@@ -55,15 +54,15 @@ async fn once<State, Work, Future_, Report>(
     lambda: lambda_runtime::Context,
 ) -> Result<Report, &'static str>
 where
-    Work: Fn(Arc<State>, Context) -> Future_,
+    Work: Fn(Arc<State>, Invocation) -> Future_,
     Future_: Future<Output = Result<Report, DatabaseError>>,
 {
     let deadline = scheduled_deadline(lambda.deadline);
     let span = tracing::info_span!("run", request_id = %lambda.request_id);
     let request_id = lambda.request_id.clone();
-    let context = Context { request_id: lambda.request_id, deadline };
+    let invocation = Invocation { request_id: lambda.request_id, deadline };
     let worked = async move {
-        let caught = AssertUnwindSafe(async move { work(state, context).await }).catch_unwind().await;
+        let caught = AssertUnwindSafe(async move { work(state, invocation).await }).catch_unwind().await;
         match caught {
             Ok(Ok(report)) => Ok(report),
             Ok(Err(error)) => {

@@ -1,9 +1,10 @@
 //! Every statement that the functions send, so that tests can hold each of them to the invariants.
 
-use crate::{health, jobs, qr, webhook};
 use tessera_postgres::Statement;
 
-/// All of them. A statement that is not here is not tested.
+use crate::{health, jobs, qr, webhook};
+
+/// Every declared statement of the functions. One that is missing here would escape the tests.
 pub const ALL: &[&Statement] = &[
     &qr::create::CREATE,
     &qr::read::GET,
@@ -13,8 +14,8 @@ pub const ALL: &[&Statement] = &[
     &qr::edit::EDIT,
     &qr::edit::ROLLBACK,
     &qr::edit::DELETE,
-    &qr::numbers::NUMBERS,
     &qr::scan::REDIRECT,
+    &qr::scan_stats::SCAN_STATS,
     &webhook::accept::ACCEPT,
     &health::REPORT,
     &health::REPLICA,

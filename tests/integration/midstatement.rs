@@ -9,10 +9,7 @@ use harness::{Database as TestDatabase, PgBouncer, Postgres, Proxy, Trap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::config::Environment;
-use tessera_postgres::Deadline;
-use tessera_postgres::Statement;
-use tessera_postgres::TrustStore;
-use tessera_postgres::{Database, Row, ToSql};
+use tessera_postgres::{Database, Deadline, Row, Statement, ToSql, TrustStore};
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
@@ -78,7 +75,7 @@ fn sample(statement: &Statement) -> Option<Parameters> {
         }
         "qr.rollback" => parameters![no_key, owner, id, request, Some(2), 1],
         "qr.delete" => parameters![no_key, owner, id, request, Some(2)],
-        "qr.numbers" => parameters![
+        "qr.scan_stats" => parameters![
             no_key,
             owner,
             id,

@@ -3,26 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use shared::error::PublicError;
+use anyhow::{Context as _, Result};
+use serde_json::json;
 use shared::health::{Check, Verdict};
-use shared::http::Caller;
 use shared::qr::id::ShortId;
 use shared::qr::input::NewCode;
-use shared::qr::read::{Filter, Reader};
-use shared::qr::visit::{Device, Kind, Visit};
+use shared::qr::read::{Filter, ReadContext};
+use shared::qr::visit::{Device, Visit, VisitKind};
 use shared::qr::{create, read, scan};
-use tessera_postgres::Database;
-use tessera_postgres::DatabaseConfig;
-use tessera_postgres::Deadline;
-use tessera_postgres::TrustStore;
-use tessera_postgres::{IdempotentBy, Statement};
+use shared::request::{Caller, RequestContext};
+use tessera_postgres::{Database, DatabaseConfig, Deadline, ErrorChain, IdempotentBy, Statement, TrustStore};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use url::Url;
 use uuid::Uuid;
 
-use super::overheard::Overheard;
 use crate::operator::run_statement;
 use crate::verdicts::{ms, percentile};
 
@@ -60,14 +55,12 @@ pub(super) async fn test(
         Err(error) => return failed(&error.to_string()),
     };
     let owner = format!("tessera-doctor-{}", Uuid::new_v4().simple());
-    let (overheard, listening) = Overheard::listen();
     let outcome = run(&database, &owner, probes).await;
-    drop(listening);
     database.close().await;
     let removed = run_statement(client, &FORGET, &[&owner]).await;
     let check = match outcome {
-        Ok(outcome) => outcome.judge(overheard.last().as_deref()),
-        Err(error) => failed(&overheard.last().unwrap_or_else(|| error.detail())),
+        Ok(outcome) => outcome.judge(),
+        Err(error) => failed(&ErrorChain(error.as_ref()).to_string()),
     };
     check.when(
         removed.is_err(),
@@ -80,60 +73,62 @@ fn failed(problem: &str) -> Check {
     Check::ok("consistency", problem, WHY).when(true, Verdict::Fail, REFUSED)
 }
 
-/// What the try gave: how many were seen, and the times of creates, lists and redirects.
+/// What the try gave: how many were seen, why the last was not, and the times of creates, lists and redirects.
 struct Outcome {
     probes: u16,
     listed: u16,
     followed: u16,
+    error: Option<String>,
     times: [Vec<Duration>; 3],
 }
 
-async fn run(database: &Database, owner: &str, probes: u16) -> Result<Outcome, PublicError> {
+async fn run(database: &Database, owner: &str, probes: u16) -> Result<Outcome> {
     let deadline = Deadline::after(PATIENCE);
-    let caller = Caller::Owner(owner.to_owned());
-    let base = Url::parse("https://doctor.invalid").map_err(|_| PublicError::Internal)?;
-    let mut outcome = Outcome { probes, listed: 0, followed: 0, times: Default::default() };
+    let base = Url::parse("https://doctor.invalid")?;
+    let mut outcome = Outcome { probes, listed: 0, followed: 0, error: None, times: Default::default() };
     for number in 0..probes {
-        let Value::Object(body) = json!({"targetUrl": format!("https://example.com/{number}")}) else {
-            return Err(PublicError::Internal);
-        };
-        let new = NewCode::parse(body, &base)?;
+        let body = [("targetUrl".to_owned(), json!(format!("https://example.com/{number}")))];
+        let new = NewCode::parse(body.into_iter().collect(), &base)?;
+        let request =
+            RequestContext { caller: Caller::Owner(owner.to_owned()), id: Uuid::new_v4(), deadline };
         let begun = Instant::now();
-        let made = create::create(database, &caller, &new, None, Uuid::new_v4(), deadline).await?;
+        let made = create::create(database, &request, &new, None).await?;
         outcome.times[0].push(begun.elapsed());
 
         let filter = Filter { limit: 1, ..Filter::default() };
         let begun = Instant::now();
-        let page = read::list(database, &Reader { caller: &caller, token: None, deadline }, &filter).await?;
+        let page = read::list(database, &ReadContext { request: &request, token: None }, &filter).await?;
         outcome.times[1].push(begun.elapsed());
         outcome.listed +=
             u16::from(page.codes.first().is_some_and(|code| code.short_id == made.code.short_id));
 
-        let Some(id) = ShortId::parse(&made.code.short_id) else { return Err(PublicError::Internal) };
+        let id = ShortId::parse(&made.code.short_id).context("the id that was made is none")?;
         let begun = Instant::now();
         let followed = scan::follow(database, &id, &visit(), deadline).await;
         outcome.times[2].push(begun.elapsed());
-        outcome.followed += u16::from(followed.is_ok_and(|to| to.target_url == made.code.target_url));
+        match followed {
+            Ok(redirect) => outcome.followed += u16::from(redirect.target_url == made.code.target_url),
+            Err(error) => outcome.error = Some(ErrorChain(&error).to_string()),
+        }
     }
     Ok(outcome)
 }
 
 fn visit() -> Visit {
-    Visit { kind: Kind::Person, digest: [0; 32], country: None, device: Device::Other, referrer: None }
+    Visit { kind: VisitKind::Person, digest: [0; 32], country: None, device: Device::Other, referrer: None }
 }
 
 impl Outcome {
-    /// `error` is the last one that was logged meanwhile.
-    fn judge(mut self, error: Option<&str>) -> Check {
+    fn judge(mut self) -> Check {
         let [create, list, redirect] = self.times.each_mut().map(|times| percentile(times, 95));
-        let Self { probes, listed, followed, .. } = self;
+        let Self { probes, listed, followed, error, .. } = self;
         let mut observed = format!(
             "{listed} of {probes} listed and {followed} of {probes} followed at once; p95: create {}, list {}, redirect {}",
             ms(create),
             ms(list),
             ms(redirect)
         );
-        if let Some(error) = error {
+        if let Some(error) = &error {
             observed = format!("{observed}; {error}");
         }
         let is_incomplete = listed < probes || followed < probes;

@@ -4,7 +4,6 @@
 //! functions as `health`. What it adds is the way itself, step by step, and a try of the main job.
 
 mod consistency;
-mod overheard;
 mod path;
 mod plan;
 mod probe;
@@ -16,11 +15,8 @@ use std::time::Duration;
 use anyhow::Result;
 use shared::config::Environment;
 use shared::health::{self, Check, Report, Verdict};
-use tessera_postgres::Deadline;
-use tessera_postgres::Diagnosis;
-use tessera_postgres::Phase;
-use tessera_postgres::TrustStore;
 use tessera_postgres::url::DatabaseUrl;
+use tessera_postgres::{Deadline, Diagnosis, ErrorChain, Phase, TrustStore};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -143,7 +139,7 @@ async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec
 
 fn refused(name: &'static str, why: &'static str, error: &tokio_postgres::Error) -> Check {
     let diagnosis = Diagnosis::from_driver(error, Phase::Run);
-    let observed = format!("{}: {}", diagnosis.name(), verdicts::whole(error));
+    let observed = format!("{}: {}", diagnosis.name(), ErrorChain(error));
     Check::ok(name, observed, why).when(true, Verdict::Fail, health::advice(diagnosis))
 }
 

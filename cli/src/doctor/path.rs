@@ -7,12 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use shared::health::{self, Check, Verdict};
-use tessera_postgres::DatabaseConfig;
-use tessera_postgres::Diagnosis;
-use tessera_postgres::Phase;
-use tessera_postgres::TrustStore;
 use tessera_postgres::config::CONNECT_TIMEOUT;
 use tessera_postgres::url::{DatabaseUrl, Host};
+use tessera_postgres::{DatabaseConfig, Diagnosis, ErrorChain, Phase, TrustStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -149,7 +146,7 @@ pub(super) async fn connect(
 
     let connector = trust
         .connector(url, config.authorities.as_deref())
-        .map_err(|error| Failure::new("TLS", Diagnosis::Configuration, verdicts::whole(&error)))?;
+        .map_err(|error| Failure::new("TLS", Diagnosis::Configuration, ErrorChain(&error).to_string()))?;
     let begun = Instant::now();
     let (client, login, secured) = match connector {
         None => {
@@ -199,7 +196,7 @@ where
                 | Diagnosis::NoTls => "TLS",
                 _ => "login",
             };
-            Err(Failure::new(step, diagnosis, verdicts::whole(&error)))
+            Err(Failure::new(step, diagnosis, ErrorChain(&error).to_string()))
         }
         Err(_) if pooler(url).is_some() => Err(Failure::new("login", Diagnosis::PoolerSilent, "TCP works")),
         Err(_) => Err(Failure::new("login", Diagnosis::Unreachable, "TCP works, but nobody answers on it")),

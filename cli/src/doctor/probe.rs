@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use shared::health::{Check, Facts, Verdict};
-use tessera_postgres::DatabaseConfig;
-use tessera_postgres::Diagnosis;
-use tessera_postgres::Phase;
-use tessera_postgres::TrustStore;
 use tessera_postgres::url::{DatabaseUrl, Host};
+use tessera_postgres::{DatabaseConfig, Diagnosis, Phase, TrustStore};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 

@@ -2,9 +2,8 @@
 
 use shared::config::Environment;
 use shared::health::{self, Check, Verdict};
-use tessera_postgres::DatabaseConfig;
-use tessera_postgres::Diagnosis;
 use tessera_postgres::url::{DatabaseUrl, Verification};
+use tessera_postgres::{DatabaseConfig, Diagnosis, ErrorChain};
 
 use super::{patience, pooler};
 
@@ -35,10 +34,7 @@ pub(super) async fn read(
     let text = match config.source.read(patience()).await {
         Ok(text) => text,
         Err(error) => {
-            checks.push(unreadable(
-                prefix,
-                &format!("{}: {}", config.variable, super::verdicts::whole(&error)),
-            ));
+            checks.push(unreadable(prefix, &format!("{}: {}", config.variable, ErrorChain(&error))));
             return None;
         }
     };

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::health::{Check, Verdict};
+use tessera_postgres::ErrorChain;
 use uuid::Uuid;
 
 use super::client::{Answer, Kind, Smoke};
@@ -25,7 +26,9 @@ pub(super) fn told(
 ) -> Check {
     match outcome {
         Ok(observed) => Check::ok(name, observed, why),
-        Err(error) => Check::ok(name, verdicts::whole(error.as_ref()), why).when(true, Verdict::Fail, advice),
+        Err(error) => {
+            Check::ok(name, ErrorChain(error.as_ref()).to_string(), why).when(true, Verdict::Fail, advice)
+        }
     }
 }
 

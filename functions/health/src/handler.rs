@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use shared::error::PublicError;
 use shared::health::{self, Detail, Status};
 use shared::http::{
-    Answer, Body, Caller, Context, Method, Request, RequestExt as _, StatusCode, caller, json, query_pairs,
-    respond,
+    Answer, Body, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode, caller, json,
+    query_pairs, respond,
 };
+
+use shared::request::Caller;
 use tessera_postgres::Database;
 
 use crate::report;
@@ -21,13 +22,13 @@ pub(crate) struct State {
     pub(crate) replica: Option<Database>,
 }
 
-pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
     let path = request.raw_http_path().trim_end_matches('/');
     if !matches!(path, "/health" | "/openapi.yaml") {
-        return Err(PublicError::NotFound);
+        return Err(PublicError::NotFound.into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(PublicError::MethodNotAllowed("GET, HEAD"));
+        return Err(PublicError::MethodNotAllowed("GET, HEAD").into());
     }
     if path == "/openapi.yaml" {
         return Ok(respond(StatusCode::OK, "application/yaml", Body::Text(OPENAPI.to_owned())));
@@ -35,18 +36,18 @@ pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request
     match asked(&request)? {
         Asked::Quick => Ok(json(StatusCode::OK, &json!({"status": Status::Ok, "version": report::VERSION}))),
         Asked::Deep => {
-            let outcome = report::gather(&state, Detail::Status, context.deadline).await;
+            let outcome = report::gather(&state, Detail::Status, invocation.deadline).await;
             Ok(report::summary(&outcome))
         }
         full @ (Asked::Detailed | Asked::Prometheus) => {
             // Nobody but the holder of a key can have `ops:read`, so others need not be looked up.
             let Caller::Key(key) = caller(&request, None) else {
                 return Err(match caller(&request, None) {
-                    Caller::Owner(_) => report::FORBIDDEN,
-                    _ => PublicError::Unauthenticated,
+                    Caller::Owner(_) => report::FORBIDDEN.into(),
+                    _ => PublicError::Unauthenticated.into(),
                 });
             };
-            let outcome = report::gather(&state, Detail::Full(&key), context.deadline).await;
+            let outcome = report::gather(&state, Detail::Full(&key), invocation.deadline).await;
             let report = match outcome {
                 Ok(report) if report::permits(&report)? => report,
                 // Without a table of keys nobody can be known, and nobody learns more than everybody may.

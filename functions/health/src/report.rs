@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use shared::error::PublicError;
 use shared::health::{self, Check, Detail, Permission, Report, Status, Verdict};
-use shared::http::{Body, Response, StatusCode, json};
+use shared::http::{Body, PublicError, Response, StatusCode, json};
 use shared::metrics::{self, Metric};
-use tessera_postgres::DatabaseError;
-use tessera_postgres::Deadline;
-use tessera_postgres::Diagnosis;
+use tessera_postgres::{DatabaseError, Deadline, Diagnosis};
 
 use crate::handler::State;
 

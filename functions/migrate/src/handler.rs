@@ -7,10 +7,8 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::migrations::{self, Migration, MigrationError};
-use tessera_postgres::DatabaseConfig;
-use tessera_postgres::Deadline;
-use tessera_postgres::TrustStore;
 use tessera_postgres::direct;
+use tessera_postgres::{DatabaseConfig, Deadline, TrustStore};
 
 use crate::stack::{self, Request, What};
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::error::{FieldError, PublicError};
+use shared::digits::parse_digits;
+use shared::fields::{FieldError, Fields, InvalidFields};
 use shared::http::{
-    self, Answer, Body, CONSISTENCY_TOKEN, Caller, Context, Fields, HeaderValue, IdempotencyKey, IfMatch,
-    Method, Request, RequestExt as _, Response, StatusCode, consistency_token, entity_tag, header,
-    json_object, query_pairs, segments,
+    self, Answer, Body, CONSISTENCY_TOKEN, HandlerError, HeaderValue, Invocation, Method, PublicError,
+    Request, RequestExt as _, Response, StatusCode, consistency_token, entity_tag, header, idempotency_key,
+    if_match, json_object, query_pairs, segments,
 };
 use shared::qr::code::{Code, StoredCode};
 use shared::qr::consistency::ConsistencyToken;
@@ -16,17 +17,18 @@ use shared::qr::create::create;
 use shared::qr::edit::Edit;
 use shared::qr::id::ShortId;
 use shared::qr::input::{Changes, NewCode};
-use shared::qr::numbers::{By, Format, Number, Question, numbers, to_csv};
-use shared::qr::read::{self, Filter, Reader, Version};
+use shared::qr::read::{self, Filter, ReadContext, Version};
+use shared::qr::scan_stats::{Format, GroupBy, ScanStat, ScanStatsQuery, scan_stats, to_csv};
 use shared::qr::symbol::{self, Format as ImageFormat, ImageOptions, Symbol};
+use shared::request::{Caller, RequestContext};
 use tessera_postgres::Database;
 use url::Url;
 use uuid::Uuid;
 
-/// Longest body: a target of 8,192 bytes and everything else, escaped.
-const LONGEST_BODY: usize = 64 * 1024;
+/// Bytes of a body, at most: a target of 8,192 bytes and everything else, escaped.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What requests share.
+/// What all requests of a container share.
 pub(crate) struct State {
     pub(crate) database: Arc<Database>,
     pub(crate) base: Url,
@@ -46,138 +48,135 @@ struct History {
 }
 
 #[derive(Serialize)]
-struct Numbers {
+struct ScanStats {
     from: Timestamp,
     to: Timestamp,
-    by: By,
-    items: Vec<Number>,
+    by: GroupBy,
+    items: Vec<ScanStat>,
 }
 
-/// A request and what is known of it before anything is done.
+/// An HTTP request, with what its operation needs besides.
 struct Call {
     state: Arc<State>,
-    context: Context,
-    caller: Caller,
+    context: RequestContext,
     request: Request,
 }
 
-pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
     let caller = http::caller(&request, state.anonymous_owner.as_deref());
+    let context = RequestContext { caller, id: Uuid::new_v4(), deadline: invocation.deadline };
     let path = request.raw_http_path().to_owned();
     let method = request.method().clone();
-    let call = Call { state, context, caller, request };
+    let call = Call { state, context, request };
     match (segments(&path).as_slice(), &method) {
         (["qr"], &Method::POST) => call.create().await,
         (["qr"], &Method::GET) => call.list().await,
-        (["qr"], _) => Err(PublicError::MethodNotAllowed("GET, POST")),
+        (["qr"], _) => Err(PublicError::MethodNotAllowed("GET, POST").into()),
 
-        (["qr", id], &Method::GET) => call.get(known(id)?).await,
-        (["qr", id], &Method::PATCH) => call.edit(known(id)?).await,
-        (["qr", id], &Method::DELETE) => call.delete(known(id)?).await,
-        (["qr", _], _) => Err(PublicError::MethodNotAllowed("GET, PATCH, DELETE")),
+        (["qr", id], &Method::GET) => call.get(parse_id(id)?).await,
+        (["qr", id], &Method::PATCH) => call.edit(parse_id(id)?).await,
+        (["qr", id], &Method::DELETE) => call.delete(parse_id(id)?).await,
+        (["qr", _], _) => Err(PublicError::MethodNotAllowed("GET, PATCH, DELETE").into()),
 
         (["qr", id, "image.svg"], &Method::GET | &Method::HEAD) => {
-            call.image(known(id)?, ImageFormat::Svg).await
+            call.image(parse_id(id)?, ImageFormat::Svg).await
         }
         (["qr", id, "image.png"], &Method::GET | &Method::HEAD) => {
-            call.image(known(id)?, ImageFormat::Png).await
+            call.image(parse_id(id)?, ImageFormat::Png).await
         }
-        (["qr", _, "image.svg" | "image.png"], _) => Err(PublicError::MethodNotAllowed("GET, HEAD")),
+        (["qr", _, "image.svg" | "image.png"], _) => Err(PublicError::MethodNotAllowed("GET, HEAD").into()),
 
-        (["qr", id, "history"], &Method::GET) => call.history(known(id)?).await,
-        (["qr", id, "scans"], &Method::GET) => call.scans(known(id)?).await,
-        (["qr", _, "history" | "scans"], _) => Err(PublicError::MethodNotAllowed("GET")),
+        (["qr", id, "history"], &Method::GET) => call.history(parse_id(id)?).await,
+        (["qr", id, "scans"], &Method::GET) => call.scans(parse_id(id)?).await,
+        (["qr", _, "history" | "scans"], _) => Err(PublicError::MethodNotAllowed("GET").into()),
 
-        (["qr", id, "rollback"], &Method::POST) => call.roll_back(known(id)?).await,
-        (["qr", _, "rollback"], _) => Err(PublicError::MethodNotAllowed("POST")),
-        _ => Err(PublicError::NotFound),
+        (["qr", id, "rollback"], &Method::POST) => call.roll_back(parse_id(id)?).await,
+        (["qr", _, "rollback"], _) => Err(PublicError::MethodNotAllowed("POST").into()),
+        _ => Err(PublicError::NotFound.into()),
     }
 }
 
-/// What cannot be an id names nothing.
-fn known(id: &str) -> Result<ShortId, PublicError> {
+/// Text that cannot be an id is the id of no code: 404, without asking the database.
+fn parse_id(id: &str) -> Result<ShortId, PublicError> {
     ShortId::parse(id).ok_or(PublicError::NotFound)
 }
 
 impl Call {
     async fn create(self) -> Answer {
-        self.somebody()?;
-        let object = json_object(&self.request, LONGEST_BODY)?;
+        self.require_caller()?;
+        let object = json_object(&self.request, MAX_BODY_BYTES)?;
         let new = NewCode::parse(object, &self.state.base)?;
-        let key = IdempotencyKey::of(self.request.headers())?;
-        let (database, deadline) = (&self.state.database, self.context.deadline);
-        let created = create(database, &self.caller, &new, key.as_ref(), Uuid::new_v4(), deadline).await?;
+        let key = idempotency_key(self.request.headers())?;
+        let created = create(&self.state.database, &self.context, &new, key.as_ref()).await?;
 
-        let mut response = self.code(StatusCode::CREATED, &created.code);
+        let mut response = self.code_response(StatusCode::CREATED, &created.code);
         let location = format!("/qr/{}", created.code.short_id);
         let location = HeaderValue::from_str(&location).map_err(|_| PublicError::Internal)?;
         response.headers_mut().insert(header::LOCATION, location);
         if created.replayed {
             response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
         }
-        Ok(written(response, created.token))
+        Ok(with_consistency_token(response, created.token))
     }
 
     async fn list(self) -> Answer {
-        let filter = filter(&query_pairs(&self.request))?;
-        let page = read::list(&self.state.database, &self.reader()?, &filter).await?;
+        let filter = parse_filter(&query_pairs(&self.request))?;
+        let page = read::list(&self.state.database, &self.read_context()?, &filter).await?;
         let items = page.codes.iter().map(|code| code.public(&self.state.base)).collect();
         Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
     }
 
     async fn get(self, id: ShortId) -> Answer {
-        let code = read::get(&self.state.database, &self.reader()?, &id).await?;
-        Ok(self.code(StatusCode::OK, &code))
+        let code = read::get(&self.state.database, &self.read_context()?, &id).await?;
+        Ok(self.code_response(StatusCode::OK, &code))
     }
 
     async fn edit(self, id: ShortId) -> Answer {
-        self.somebody()?;
-        let object = json_object(&self.request, LONGEST_BODY)?;
+        self.require_caller()?;
+        let object = json_object(&self.request, MAX_BODY_BYTES)?;
         let changes = Changes::parse(object, &self.state.base)?;
-        let edit = self.change(&id)?;
+        let edit = self.new_edit(&id)?;
         let code = edit.change(&self.state.database, &changes).await?;
-        Ok(written(self.code(StatusCode::OK, &code), edit.token(code.id)))
+        Ok(with_consistency_token(self.code_response(StatusCode::OK, &code), edit.token(code.id)))
     }
 
     async fn roll_back(self, id: ShortId) -> Answer {
-        self.somebody()?;
-        let mut fields = Fields::new(json_object(&self.request, LONGEST_BODY)?);
+        self.require_caller()?;
+        let mut fields = Fields::new(json_object(&self.request, MAX_BODY_BYTES)?);
         if !fields.has("version") {
             fields.wrong("version", "is needed");
         }
         let version = fields.take_integer("version", 1, i64::from(i32::MAX));
         fields.finish()?;
         let version = version.and_then(|version| i32::try_from(version).ok()).ok_or(PublicError::Internal)?;
-        let edit = self.change(&id)?;
+        let edit = self.new_edit(&id)?;
         let code = edit.roll_back(&self.state.database, version).await?;
-        Ok(written(self.code(StatusCode::OK, &code), edit.token(code.id)))
+        Ok(with_consistency_token(self.code_response(StatusCode::OK, &code), edit.token(code.id)))
     }
 
     async fn delete(self, id: ShortId) -> Answer {
-        let token = self.change(&id)?.delete(&self.state.database).await?;
+        let token = self.new_edit(&id)?.delete(&self.state.database).await?;
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
-        Ok(written(response, token))
+        Ok(with_consistency_token(response, token))
     }
 
     async fn history(self, id: ShortId) -> Answer {
-        let versions = read::history(&self.state.database, &self.reader()?, &id).await?;
+        let versions = read::history(&self.state.database, &self.read_context()?, &id).await?;
         Ok(http::json(StatusCode::OK, &History { items: versions }))
     }
 
     async fn scans(self, id: ShortId) -> Answer {
-        let question = Question::parse(&query_pairs(&self.request))?;
-        let numbers = numbers(&self.state.database, &self.reader()?, &id, &question).await?;
-        match question.format {
+        let query = ScanStatsQuery::parse(&query_pairs(&self.request))?;
+        let stats = scan_stats(&self.state.database, &self.read_context()?, &id, &query).await?;
+        match query.format {
             Format::Json => {
-                let Question { from, to, by, .. } = question;
-                Ok(http::json(StatusCode::OK, &Numbers { from, to, by, items: numbers }))
+                let ScanStatsQuery { from, to, by, .. } = query;
+                Ok(http::json(StatusCode::OK, &ScanStats { from, to, by, items: stats }))
             }
             Format::Csv => {
-                let text = to_csv(question.by, &numbers).map_err(|error| {
-                    tracing::error!(%error, "numbers as CSV");
-                    PublicError::Internal
-                })?;
+                let text = to_csv(query.by, &stats)
+                    .map_err(|error| HandlerError::caused(PublicError::Internal, error))?;
                 Ok(http::respond(StatusCode::OK, "text/csv; charset=utf-8", Body::Text(text)))
             }
         }
@@ -186,16 +185,17 @@ impl Call {
     async fn image(self, id: ShortId, format: ImageFormat) -> Answer {
         let pairs = query_pairs(&self.request);
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let options = ImageOptions::from_query(pairs).map_err(PublicError::Invalid)?;
+        let options = ImageOptions::from_query(pairs).map_err(InvalidFields)?;
         let encode = |id: &str| {
-            Symbol::new(&self.state.base, id, &options).map_err(|error| PublicError::Invalid(vec![error]))
+            Symbol::new(&self.state.base, id, &options)
+                .map_err(|error| PublicError::Invalid(InvalidFields(vec![error])))
         };
         // A symbol that these options leave no room for is refused for any spelling of its id.
         encode(id.as_str())?;
         let short_id = read::image_id(&self.state.database, &id, self.context.deadline).await?;
         let tag = symbol::etag(format, &self.state.base, &short_id, &options);
         let tag = HeaderValue::from_str(&tag).map_err(|_| PublicError::Internal)?;
-        let mut response = if http::holds(self.request.headers(), &tag) {
+        let mut response = if http::if_none_match_matches(self.request.headers(), &tag) {
             http::not_modified()
         } else {
             let image = encode(&short_id)?.draw(format);
@@ -208,48 +208,44 @@ impl Call {
         Ok(response)
     }
 
-    /// A caller who shows nothing at all need not be told what is wrong with the body. Whether a key is good, the
-    /// operation's own statement finds out.
-    fn somebody(&self) -> Result<(), PublicError> {
-        if self.caller == Caller::Nobody { Err(PublicError::Unauthenticated) } else { Ok(()) }
+    /// Refuses a request without any credentials before its body is read. Whether a key is good, the operation's own
+    /// statement finds out.
+    fn require_caller(&self) -> Result<(), PublicError> {
+        if self.context.caller == Caller::Nobody { Err(PublicError::Unauthenticated) } else { Ok(()) }
     }
 
-    fn change<'a>(&'a self, id: &'a ShortId) -> Result<Edit<'a>, PublicError> {
-        Ok(Edit {
-            caller: &self.caller,
-            id,
-            request: Uuid::new_v4(),
-            if_match: IfMatch::of(self.request.headers())?,
-            deadline: self.context.deadline,
-        })
+    /// A change to the code `id` by this request, under the version that its `If-Match` names.
+    fn new_edit<'a>(&'a self, id: &'a ShortId) -> Result<Edit<'a>, PublicError> {
+        Ok(Edit { request: &self.context, id, if_match: if_match(self.request.headers())? })
     }
 
-    fn reader(&self) -> Result<Reader<'_>, PublicError> {
+    fn read_context(&self) -> Result<ReadContext<'_>, PublicError> {
         let token = consistency_token(self.request.headers())?;
-        Ok(Reader { caller: &self.caller, token, deadline: self.context.deadline })
+        Ok(ReadContext { request: &self.context, token })
     }
 
-    fn code(&self, status: StatusCode, code: &StoredCode) -> Response<Body> {
+    fn code_response(&self, status: StatusCode, code: &StoredCode) -> Response<Body> {
         let mut response = http::json(status, &code.public(&self.state.base));
         response.headers_mut().insert(header::ETAG, entity_tag(code.version));
         response
     }
 }
 
-/// Tells the caller what to send along for reads that must see what was written.
-fn written(mut response: Response<Body>, token: ConsistencyToken) -> Response<Body> {
+/// Adds the `Consistency-Token` header, which the caller sends along for reads that must see this write.
+fn with_consistency_token(mut response: Response<Body>, token: ConsistencyToken) -> Response<Body> {
     let value = HeaderValue::from_str(&token.to_string()).expect("base64url is visible ASCII");
     response.headers_mut().insert(CONSISTENCY_TOKEN, value);
     response
 }
 
-fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {
+/// Reads the query of a list, and names every parameter that is wrong.
+fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
     let mut filter = Filter { limit: 50, ..Filter::default() };
     let mut errors = Vec::new();
     let text =
         |value: &str| (!value.contains('\0') && value.chars().count() <= 200).then(|| value.to_owned());
     for (name, value) in pairs {
-        let rule = match name.as_str() {
+        let parsed = match name.as_str() {
             "userId" => {
                 text(value).map(|text| filter.user_id = Some(text)).ok_or("must have at most 200 characters")
             }
@@ -259,7 +255,7 @@ fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {
             "search" => {
                 text(value).map(|text| filter.search = Some(text)).ok_or("must have at most 200 characters")
             }
-            "limit" => digits(value)
+            "limit" => parse_digits(value)
                 .filter(|limit| (1..=200).contains(limit))
                 .map(|limit| filter.limit = limit)
                 .ok_or("must be a whole number from 1 to 200"),
@@ -268,19 +264,14 @@ fn filter(pairs: &[(String, String)]) -> Result<Filter, PublicError> {
                 .ok_or("is not a nextCursor of a list"),
             _ => Err("is not a parameter of this request"),
         };
-        if let Err(message) = rule {
+        if let Err(message) = parsed {
             errors.push(FieldError::new(name.chars().take(64).collect::<String>(), message));
         }
     }
-    if errors.is_empty() { Ok(filter) } else { Err(PublicError::Invalid(errors)) }
+    if errors.is_empty() { Ok(filter) } else { Err(InvalidFields(errors)) }
 }
 
-/// Digits alone: no sign, no space.
-fn digits(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-/// SVG is text, and goes out as it is; PNG goes to API Gateway as base64.
+/// The image as a body: SVG goes out as the text that it is, PNG goes to API Gateway as base64.
 fn image_body(format: ImageFormat, bytes: Vec<u8>) -> Body {
     match format {
         ImageFormat::Svg => Body::Text(String::from_utf8_lossy(&bytes).into_owned()),
@@ -288,7 +279,7 @@ fn image_body(format: ImageFormat, bytes: Vec<u8>) -> Body {
     }
 }
 
-/// Where a page ended, in a form that callers do not take for a number to count with.
+/// The cursor of a list: the key of a page's last row, in a form that callers do not take for a number to count with.
 mod cursor {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! Codes: create, list, edit, image, numbers.
+//! The function `qr-generate`: everything under `/qr`, where codes are created, listed, edited, drawn and counted.
 
 mod handler;
 

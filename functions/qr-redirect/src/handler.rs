@@ -1,11 +1,10 @@
-//! `GET|HEAD /r/{shortId}`.
+//! `GET` and `HEAD /r/{shortId}`: redirects to a code's target.
 
 use std::sync::Arc;
 
-use shared::error::PublicError;
 use shared::http::{
-    Answer, Body, Context, HeaderValue, Method, Request, RequestExt as _, Response, StatusCode, header,
-    query_pairs, segments,
+    Answer, Body, HandlerError, HeaderValue, Invocation, Method, PublicError, Request, RequestExt as _,
+    Response, StatusCode, header, query_pairs, segments,
 };
 use shared::qr::id::ShortId;
 use shared::qr::scan::follow;
@@ -13,18 +12,16 @@ use shared::qr::target::location;
 use shared::qr::visit::Visit;
 use tessera_postgres::Database;
 
-pub(crate) async fn handle(database: Arc<Database>, context: Context, request: Request) -> Answer {
-    let id = short_id(request.raw_http_path())?;
+pub(crate) async fn handle(database: Arc<Database>, invocation: Invocation, request: Request) -> Answer {
+    let id = parse_path(request.raw_http_path())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(PublicError::MethodNotAllowed("GET, HEAD"));
+        return Err(PublicError::MethodNotAllowed("GET, HEAD").into());
     }
-    let redirect = follow(&database, &id, &Visit::of(&request), context.deadline).await?;
+    let redirect = follow(&database, &id, &Visit::from_request(&request), invocation.deadline).await?;
 
     let forwarded = redirect.forward_query.then(|| query_pairs(&request));
-    let location = location(&redirect.target_url, forwarded.as_deref()).ok_or_else(|| {
-        tracing::error!("a stored target is not a URL");
-        PublicError::Internal
-    })?;
+    let location = location(&redirect.target_url, forwarded.as_deref())
+        .ok_or_else(|| HandlerError::caused(PublicError::Internal, "a stored target is not a URL"))?;
     let status = StatusCode::from_u16(redirect.status).map_err(|_| PublicError::Internal)?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
@@ -36,8 +33,8 @@ pub(crate) async fn handle(database: Arc<Database>, context: Context, request: R
     Ok(response)
 }
 
-/// A temporary redirect that a browser keeps hides edits and scans. An owner who asks for a permanent one wants it kept,
-/// but a printed code must not be lost to a browser's cache for ever.
+/// The `Cache-Control` of a redirect. A temporary one that a browser keeps hides edits and scans. An owner who asks for a
+/// permanent one wants it kept, but a printed code must not be lost to a browser's cache for ever.
 fn cache_control(status: StatusCode) -> &'static str {
     match status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => "private, max-age=86400",
@@ -45,8 +42,8 @@ fn cache_control(status: StatusCode) -> &'static str {
     }
 }
 
-/// What cannot be an id is not worth asking the database for.
-fn short_id(path: &str) -> Result<ShortId, PublicError> {
+/// The id in the path. Text that cannot be an id is the id of no code: 404, without asking the database.
+fn parse_path(path: &str) -> Result<ShortId, PublicError> {
     match segments(path)[..] {
         ["r" | "R", id] => ShortId::parse(id).ok_or(PublicError::NotFound),
         _ => Err(PublicError::NotFound),

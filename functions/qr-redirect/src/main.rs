@@ -1,4 +1,4 @@
-//! The hot path: resolves a code and records its scan, in one statement.
+//! The function `qr-redirect`, the hot path: finds a code's target and records the scan, in one statement.
 
 mod handler;
 

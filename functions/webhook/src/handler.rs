@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::error::PublicError;
 use shared::http::{
-    Answer, Body, Context, Method, Request, RequestExt as _, StatusCode, json, respond, segments,
+    Answer, Body, HandlerError, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode, json,
+    respond, segments,
 };
 use shared::metrics::{self, Metric};
 use shared::webhook::accept::accept;
-use shared::webhook::configured::{ConfiguredSources, Unconfigured};
-use shared::webhook::event::{self, Envelope, MAX_BATCH, Message, Unreadable};
+use shared::webhook::configured::ConfiguredSources;
+use shared::webhook::event::{self, Envelope, Message};
 use shared::webhook::signature::{self, Refusal, Verified};
 use shared::webhook::source::Sources;
 use tessera_postgres::Database;
@@ -25,18 +25,20 @@ pub(crate) struct State {
     pub(crate) sources: ConfiguredSources,
 }
 
-pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request) -> Answer {
-    let ["webhooks", name] = segments(request.raw_http_path())[..] else { return Err(PublicError::NotFound) };
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
+    let ["webhooks", name] = segments(request.raw_http_path())[..] else {
+        return Err(PublicError::NotFound.into());
+    };
     if *request.method() != Method::POST {
-        return Err(PublicError::MethodNotAllowed("POST"));
+        return Err(PublicError::MethodNotAllowed("POST").into());
     }
     if request.body().len() > MAX_BODY {
-        return Err(PublicError::TooLarge(MAX_BODY));
+        return Err(PublicError::TooLarge(MAX_BODY).into());
     }
-    let (sources, verified) = verify(&state, name, &request, &context).await?;
+    let (sources, verified) = verify(&state, name, &request, &invocation).await?;
     let source = sources.get(name).ok_or(PublicError::NotFound)?;
 
-    let message = event::read(source, request.headers(), &verified, request.body()).map_err(unreadable)?;
+    let message = event::read(source, request.headers(), &verified, request.body())?;
     let (events, is_batch) = match message {
         Message::Challenge(text) => return Ok(respond(StatusCode::OK, "text/plain", Body::Text(text))),
         Message::Event(event) => (vec![event], false),
@@ -45,7 +47,7 @@ pub(crate) async fn handle(state: Arc<State>, context: Context, request: Request
     let is_new = if events.is_empty() {
         Vec::new()
     } else {
-        accept(&state.database, source, &events, Uuid::now_v7(), context.deadline).await?
+        accept(&state.database, source, &events, Uuid::now_v7(), invocation.deadline).await?
     };
     log_failures(name, &events, &is_new);
     for is_new in &is_new {
@@ -59,16 +61,17 @@ async fn verify(
     state: &State,
     name: &str,
     request: &Request,
-    context: &Context,
-) -> Result<(Arc<Sources>, Verified), PublicError> {
-    let known = state.sources.current(context.deadline).await.map_err(|error| unconfigured(&error))?;
+    invocation: &Invocation,
+) -> Result<(Arc<Sources>, Verified), HandlerError> {
+    let known = state.sources.current(invocation.deadline).await?;
     let denial = match check(&known, name, request) {
         Ok(verified) => return Ok((known, verified)),
         Err(denial) => denial,
     };
     let may_be_outdated = matches!(denial, Denial::UnknownSource | Denial::Refused(Refusal::Mismatch));
-    let changed = if may_be_outdated { state.sources.changed(&known, context.deadline).await } else { None };
-    let Some(changed) = changed else { return Err(denied(denial)) };
+    let changed =
+        if may_be_outdated { state.sources.changed(&known, invocation.deadline).await } else { None };
+    let Some(changed) = changed else { return Err(denied(denial).into()) };
     let verified = check(&changed, name, request).map_err(denied)?;
     Ok((changed, verified))
 }
@@ -93,18 +96,6 @@ fn denied(denial: Denial) -> PublicError {
             metrics::count(Metric::RejectedSignatures);
             PublicError::BadSignature
         }
-    }
-}
-
-fn unconfigured(error: &Unconfigured) -> PublicError {
-    tracing::error!(%error, "webhook sources");
-    PublicError::Unavailable
-}
-
-fn unreadable(reason: Unreadable) -> PublicError {
-    match reason {
-        Unreadable::NotJson => PublicError::Malformed("The body is not valid JSON."),
-        Unreadable::TooManyEvents => PublicError::TooManyEvents(MAX_BATCH),
     }
 }
 

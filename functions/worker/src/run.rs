@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use shared::http::Context;
+use shared::http::Invocation;
 use shared::jobs::claim::{Job, claim};
 use shared::jobs::finish::{Ending, Fate, finish};
 use shared::jobs::retention::clean;
 use shared::metrics::{self, Metric};
 use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::source::Sources;
-use tessera_postgres::Deadline;
-use tessera_postgres::TrustStore;
-use tessera_postgres::{Database, DatabaseError};
+use tessera_postgres::{Database, DatabaseError, Deadline, TrustStore};
 
 use crate::deliver::Courier;
 use crate::settings::Settings;
@@ -46,9 +44,9 @@ pub(crate) struct Report {
     late: usize,
 }
 
-pub(crate) async fn run(state: Arc<State>, context: Context) -> Result<Report, DatabaseError> {
+pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Report, DatabaseError> {
     let State { database, settings, .. } = &*state;
-    let deadline = context.deadline;
+    let deadline = invocation.deadline;
     let mut report = Report::default();
     let mut equipment = None;
     let mut retention_due = false;

@@ -20,7 +20,7 @@ pub mod url;
 pub use config::{ConfigError, DatabaseConfig};
 pub use database::{Database, Parameters};
 pub use deadline::Deadline;
-pub use failure::{DatabaseError, Diagnosis, Failure, FailureKind, Phase};
+pub use failure::{DatabaseError, Diagnosis, ErrorChain, Failure, FailureKind, Phase};
 pub use statement::{IdempotentBy, Statement};
 pub use tls::TrustStore;
 pub use tokio_postgres::Row;

@@ -9,17 +9,13 @@ mod checks;
 pub mod facts;
 mod prometheus;
 
-use tessera_postgres::{Json, Type};
-
 pub use advice::advice;
 pub use check::{Check, Status, Verdict};
 pub use facts::Facts;
 pub use prometheus::{CONTENT_TYPE, render as prometheus};
 
 use facts::{Answer, Answers};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError};
-use tessera_postgres::{IdempotentBy, Statement};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Statement, Type};
 
 /// Gathers a report's facts; a read.
 pub const REPORT: Statement = Statement {

@@ -4,36 +4,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 use sha2::{Digest, Sha256};
 
-/// As far as it can be told without the database. Whether a key is known is part of each operation's own statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// Sent a key, of which this is the SHA-256.
-    Key([u8; 32]),
-    /// Known without a key: the `sub` of a JWT, or the anonymous owner.
-    Owner(String),
-    /// Sent nothing, and nobody may.
-    Nobody,
-}
-
-impl Caller {
-    /// First parameter of every statement that checks its caller.
-    #[must_use]
-    pub fn key_hash(&self) -> Option<&[u8]> {
-        match self {
-            Self::Key(hash) => Some(hash),
-            _ => None,
-        }
-    }
-
-    /// Second parameter of every statement that checks its caller.
-    #[must_use]
-    pub fn owner(&self) -> Option<&str> {
-        match self {
-            Self::Owner(owner) => Some(owner),
-            _ => None,
-        }
-    }
-}
+use crate::request::Caller;
 
 /// Reads `Authorization: Bearer KEY`, `X-Api-Key: KEY` or the authoriser's claims, in this order.
 ///

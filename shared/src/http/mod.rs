@@ -2,23 +2,25 @@
 
 mod body;
 mod caller;
+mod error;
 mod event;
 mod headers;
 mod problem;
 mod serve;
 
-pub use body::{Fields, json_object};
-pub use caller::{Caller, caller, source_address};
-pub use headers::{CONSISTENCY_TOKEN, IdempotencyKey, IfMatch, consistency_token, entity_tag, holds};
+pub use body::json_object;
+pub use caller::{caller, source_address};
+pub use error::{HandlerError, PublicError};
+pub use headers::{
+    CONSISTENCY_TOKEN, consistency_token, entity_tag, idempotency_key, if_match, if_none_match_matches,
+};
 pub use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use problem::ErrorFormat;
-pub use serve::{App, Context, serve};
-
-use crate::error::PublicError;
+pub use serve::{App, Invocation, serve};
 
 /// What a handler gives back.
-pub type Answer = Result<Response<Body>, PublicError>;
+pub type Answer = Result<Response<Body>, HandlerError>;
 
 /// A JSON answer. It is private and changes, so no cache may keep it.
 pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Response<Body> {

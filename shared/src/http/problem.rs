@@ -5,8 +5,9 @@ use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 
+use super::error::PublicError;
 use super::respond;
-use crate::error::{FieldError, PublicError};
+use crate::fields::FieldError;
 
 /// Who reads a function's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ fn problem(error: &PublicError, request_id: &str) -> Response<Body> {
         detail: error.detail(),
         request_id,
         errors: match error {
-            PublicError::Invalid(errors) => errors,
+            PublicError::Invalid(fields) => &fields.0,
             _ => &[],
         },
     };

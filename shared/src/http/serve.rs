@@ -10,18 +10,16 @@ use futures_util::FutureExt as _;
 use lambda_http::http::{HeaderValue, Method};
 use lambda_http::{Adapter, Body, Request, RequestExt as _, Response, service_fn};
 use lambda_runtime::tower::ServiceExt as _;
+use tessera_postgres::{Database, Deadline, ErrorChain, TrustStore};
 use tracing::Instrument as _;
 
+use super::error::{HandlerError, PublicError};
 use super::problem::{ErrorFormat, render};
 use super::{Answer, event};
 use crate::config::{ConfigError, Environment};
-use crate::error::PublicError;
 use crate::invocation::request_deadline;
 use crate::metrics::{self, Metric};
 use crate::process;
-use tessera_postgres::Database;
-use tessera_postgres::Deadline;
-use tessera_postgres::TrustStore;
 
 /// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
 const INIT_CONNECT: Duration = Duration::from_secs(5);
@@ -38,7 +36,7 @@ pub struct App<State> {
 
 /// What a handler knows of an invocation besides the request.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct Invocation {
     /// Lambda's id of this invocation, which callers see as `requestId`.
     pub request_id: String,
     /// When database work must have ended.
@@ -54,7 +52,7 @@ pub fn serve<State, Handler, Future_>(
 ) -> ExitCode
 where
     State: Send + Sync + 'static,
-    Handler: Fn(Arc<State>, Context, Request) -> Future_ + Clone + Send + Sync + 'static,
+    Handler: Fn(Arc<State>, Invocation, Request) -> Future_ + Clone + Send + Sync + 'static,
     Future_: Future<Output = Answer> + Send + 'static,
 {
     process::live(
@@ -70,7 +68,7 @@ async fn run<State, Handler, Future_>(
 ) -> Result<(), lambda_http::Error>
 where
     State: Send + Sync + 'static,
-    Handler: Fn(Arc<State>, Context, Request) -> Future_ + Clone + Send + Sync + 'static,
+    Handler: Fn(Arc<State>, Invocation, Request) -> Future_ + Clone + Send + Sync + 'static,
     Future_: Future<Output = Answer> + Send + 'static,
 {
     let App { state, database, errors } = app;
@@ -84,7 +82,7 @@ where
         let (state, handler) = (Arc::clone(&state), handler.clone());
         async move { Ok::<_, lambda_http::Error>(answer(state, handler, errors, request).await) }
     });
-    lambda_runtime::run_concurrent(Adapter::from(service).map_request(event::mend)).await
+    lambda_runtime::run_concurrent(Adapter::from(service).map_request(event::escape_query)).await
 }
 
 async fn answer<State, Handler, Future_>(
@@ -94,26 +92,31 @@ async fn answer<State, Handler, Future_>(
     request: Request,
 ) -> Response<Body>
 where
-    Handler: Fn(Arc<State>, Context, Request) -> Future_,
+    Handler: Fn(Arc<State>, Invocation, Request) -> Future_,
     Future_: Future<Output = Answer>,
 {
     let begun = Instant::now();
     let lambda = request.lambda_context();
-    let context =
-        Context { request_id: lambda.request_id.clone(), deadline: request_deadline(lambda.deadline) };
-    let span = tracing::info_span!("request", request_id = %context.request_id);
-    let request_id = context.request_id.clone();
+    let invocation =
+        Invocation { request_id: lambda.request_id.clone(), deadline: request_deadline(lambda.deadline) };
+    let span = tracing::info_span!("request", request_id = %invocation.request_id);
+    let request_id = invocation.request_id.clone();
     let answered = async {
         let (method, headers) = (request.method().clone(), request.headers().clone());
         let path = request.uri().path().to_owned();
         // The handler may panic while it is called, not only while it is awaited.
         let caught =
-            AssertUnwindSafe(async move { handler(state, context, request).await }).catch_unwind().await;
+            AssertUnwindSafe(async move { handler(state, invocation, request).await }).catch_unwind().await;
         let result = caught.unwrap_or_else(|_| {
             tracing::error!("panic");
-            Err(PublicError::Internal)
+            Err(PublicError::Internal.into())
         });
-        let mut response = result.unwrap_or_else(|error| render(&error, errors, &headers, &request_id));
+        let mut response = result.unwrap_or_else(|HandlerError { public, cause }| {
+            if let Some(cause) = cause {
+                tracing::error!(error = %ErrorChain(cause.as_ref()), "request failed");
+            }
+            render(&public, errors, &headers, &request_id)
+        });
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-request-id", value);
         }

@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tessera_postgres::Type;
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Row, Statement, Type};
 use uuid::Uuid;
 
 use crate::metrics::{self, Metric};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError, Row};
-use tessera_postgres::{IdempotentBy, Statement};
 
 /// Takes due jobs under a lease, skipping those that others are taking; gives up those that were lost too often.
 pub const CLAIM: Statement = Statement {

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use tessera_postgres::Type;
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Statement, Type};
 
 use super::claim::Job;
 use super::schedule;
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError};
-use tessera_postgres::{IdempotentBy, Statement};
 
 /// Ends attempts, each only if it is still its job's latest.
 pub const FINISH: Statement = Statement {

@@ -1,11 +1,8 @@
 //! Deleting what has served its time.
 
-use tessera_postgres::Type;
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Statement, Type};
 
 use crate::config::{ConfigError, Environment};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError};
-use tessera_postgres::{IdempotentBy, Statement};
 
 /// Deletes expired idempotency keys, past days' visitors, finished jobs, old payloads and resolved alerts.
 pub const CLEAN: Statement = Statement {

@@ -6,41 +6,41 @@ use url::Url;
 
 use super::symbol;
 
-/// A code as the statements give it (`code_json` in the migrations).
+/// A code as the statements return it: the columns that `code_json` in the migrations puts together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredCode {
-    /// Place in the order of creation; the list's cursor.
+    /// The key of its row. Ids ascend in the order of creation, so that a list continues after the last one seen.
     pub id: i64,
-    /// As it was given or generated.
+    /// The id in its URL, in the spelling in which it was given or generated.
     pub short_id: String,
-    /// For people.
+    /// What its owner calls it; the service makes no use of it but to search.
     pub name: Option<String>,
-    /// Where it leads.
+    /// The URL that a scan is redirected to.
     pub target_url: String,
-    /// Its owner.
+    /// The owner: the `userId` of the API.
     pub user_id: String,
-    /// To find it by.
+    /// Words of its owner's by which a list can be filtered.
     pub tags: Vec<String>,
-    /// 301, 302, 303, 307 or 308.
+    /// The status of the redirect: 301, 302, 303, 307 or 308.
     pub redirect_status: i16,
-    /// Whether the scan's query is merged into the target.
+    /// Whether the query of the scanned URL is merged into that of the target.
     pub forward_query: bool,
-    /// Whether it leads anywhere.
+    /// Whether it redirects at all; a code that its owner has switched off answers 410.
     pub enabled: bool,
-    /// From when it leads there.
+    /// When it begins to redirect; `None` means that it does so from the start.
     pub valid_since: Option<Timestamp>,
-    /// Until when.
+    /// When it stops redirecting; `None` means that it never does.
     pub expires_at: Option<Timestamp>,
-    /// How often.
+    /// How many scans it redirects before it stops; `None` means that there is no limit.
     pub max_scans: Option<i64>,
-    /// Its counts.
+    /// How often it was scanned.
     pub scans: Scans,
-    /// One more with every edit.
+    /// 1 when it is made and one more with every edit; its entity tag.
     pub version: i32,
-    /// When it was made.
+    /// When it was made, by the database's clock.
     pub created_at: Timestamp,
-    /// When it was last edited.
+    /// When it was last edited, by the database's clock; at first, when it was made.
     pub updated_at: Timestamp,
 }
 
@@ -48,17 +48,17 @@ pub struct StoredCode {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scans {
-    /// By people.
+    /// Scans by people.
     pub total: i64,
-    /// By different people, counted a day.
+    /// Scans by people, each visitor counted once a day.
     pub unique: i64,
-    /// By crawlers and other programs, not in `total`.
+    /// Scans by crawlers and other programs, which `total` leaves out.
     pub bots: i64,
-    /// By a person, last.
+    /// When a person last scanned it; `None` before the first scan.
     pub last_at: Option<Timestamp>,
 }
 
-/// A code as callers see it.
+/// A code as callers see it: the body of most answers under `/qr`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Code<'a> {
@@ -88,7 +88,7 @@ struct Images {
 }
 
 impl StoredCode {
-    /// As callers see it, with its URLs below `base`.
+    /// The code as callers see it: without its row's key, and with the URLs of itself and its images below `base`.
     #[must_use]
     pub fn public(&self, base: &Url) -> Code<'_> {
         let image =

@@ -1,21 +1,17 @@
-//! Making a code.
+//! Creating a code.
 
-use uuid::Uuid;
+use tessera_postgres::{Database, DatabaseError, FailureKind, IdempotentBy, Json, Statement, Type};
 
 use super::code::StoredCode;
 use super::consistency::ConsistencyToken;
+use super::error::CodeError;
 use super::id::ShortId;
 use super::input::NewCode;
-use super::verdict::refusal;
-use crate::error::PublicError;
-use crate::http::{Caller, IdempotencyKey};
+use super::verdict::error_from_verdict;
 use crate::metrics::{self, Metric};
-use tessera_postgres::Deadline;
-use tessera_postgres::FailureKind;
-use tessera_postgres::{Database, DatabaseError, Json, Type};
-use tessera_postgres::{IdempotentBy, Statement};
+use crate::request::{IdempotencyKey, RequestContext};
 
-/// Checks the caller and the Idempotency-Key, finds a free id, and makes the code.
+/// Checks the caller and the Idempotency-Key, finds a free id, and creates the code.
 pub const CREATE: Statement = Statement {
     name: "qr.create",
     sql: concat!(include_str!("sql/caller.sql"), include_str!("sql/create.sql")),
@@ -33,19 +29,20 @@ pub const CREATE: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("codes.created_by, idempotency_keys.request"),
 };
 
-/// Ids to try in one statement: that all are taken is unlikely even with thousands of millions of codes.
+/// Random ids that one statement tries: that all are taken is unlikely even with thousands of millions of codes.
 const CANDIDATES: usize = 4;
-/// Times that another request may take an id between the look and the insert.
-const RACES: usize = 5;
+/// Times that the statement is run. Each but the last may find every id taken, or lose one to another request between
+/// the look and the insert.
+const MAX_ATTEMPTS: usize = 5;
 
-/// What came of it.
+/// A code that was created, now or by an earlier request with the same Idempotency-Key.
 #[derive(Debug)]
 pub struct Created {
-    /// The code, as it was when it was made.
+    /// The code, as it was when it was created.
     pub code: StoredCode,
-    /// Whether an earlier request with the same Idempotency-Key made it.
+    /// Whether an earlier request with the same Idempotency-Key created it.
     pub replayed: bool,
-    /// For reads that must see it.
+    /// Names this write; a read that is given the token is never answered from before it.
     pub token: ConsistencyToken,
 }
 
@@ -56,45 +53,41 @@ fn candidates(new: &NewCode) -> Vec<ShortId> {
     }
 }
 
-/// Makes `new` for `caller`. `request` is this request's own id: sent again, it finds what it made.
+/// Creates `new` for the caller of `request`, or answers as the first request with this `key` was answered.
 pub async fn create(
     database: &Database,
-    caller: &Caller,
+    request: &RequestContext,
     new: &NewCode,
     key: Option<&IdempotencyKey>,
-    request: Uuid,
-    deadline: Deadline,
-) -> Result<Created, PublicError> {
+) -> Result<Created, CodeError> {
     let fingerprint = new.fingerprint();
     // The same ids after a lost race: it may have been lost to this very request, sent before.
     let mut ids = candidates(new);
-    for _ in 0..RACES {
+    for _ in 0..MAX_ATTEMPTS {
         let short_ids: Vec<&str> = ids.iter().map(ShortId::as_str).collect();
         let id_keys: Vec<String> = ids.iter().map(ShortId::key).collect();
         let answer = database
             .query_one(
                 &CREATE,
                 &[
-                    &caller.key_hash(),
-                    &caller.owner(),
+                    &request.caller.key_hash(),
+                    &request.caller.owner(),
                     &new.user_id,
-                    &request,
+                    &request.id,
                     &Json(&new.columns),
                     &key.map(IdempotencyKey::as_str),
                     &fingerprint.as_slice(),
                     &short_ids,
                     &id_keys,
                 ],
-                deadline,
+                request.deadline,
             )
             .await;
         let row = match answer {
             Ok(row) => row,
             Err(DatabaseError::Constraint { constraint, .. }) if constraint == "codes_id_key" => continue,
-            Err(DatabaseError::Unavailable { last, .. })
-                if key.is_some() && last.kind == FailureKind::Cancelled =>
-            {
-                return Err(PublicError::StillRunning);
+            Err(error) if key.is_some() && was_cancelled(&error) => {
+                return Err(CodeError::StillRunning(error));
             }
             Err(error) => return Err(error.into()),
         };
@@ -105,7 +98,7 @@ pub async fn create(
                 ids = candidates(new);
                 continue;
             }
-            verdict => return Err(refusal(verdict)),
+            verdict => return Err(error_from_verdict(verdict)),
         };
         if !replayed {
             metrics::count(Metric::Creates);
@@ -114,6 +107,10 @@ pub async fn create(
         let token = ConsistencyToken { code: code.id, edit: row.get("edit") };
         return Ok(Created { code, replayed, token });
     }
-    tracing::error!("no free id found");
-    Err(PublicError::Unavailable)
+    Err(CodeError::Contended)
+}
+
+/// Whether the statement waited until the deadline, as it does for another one with the same Idempotency-Key.
+fn was_cancelled(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Unavailable { last, .. } if last.kind == FailureKind::Cancelled)
 }

@@ -1,21 +1,21 @@
 //! Changing a code, pointing it back, and deleting it.
 
-use uuid::Uuid;
+use tessera_postgres::{
+    Database, DatabaseError, IdempotentBy, Json, Parameters, Row, Statement, ToSql, Type,
+};
 
 use super::code::StoredCode;
 use super::consistency::ConsistencyToken;
+use super::error::CodeError;
 use super::id::ShortId;
 use super::input::Changes;
-use super::verdict::refusal;
-use crate::error::PublicError;
-use crate::http::{Caller, IfMatch};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError, Json, Parameters, Row, ToSql, Type};
-use tessera_postgres::{IdempotentBy, Statement};
+use super::verdict::error_from_verdict;
+use crate::fields::InvalidFields;
+use crate::request::{IfMatch, RequestContext};
 
-const MARK: IdempotentBy = IdempotentBy::RequestId("codes.last_edit, code_versions.edit");
+const IDEMPOTENT_BY: IdempotentBy = IdempotentBy::RequestId("codes.last_edit, code_versions.edit");
 
-/// Changes some fields.
+/// Changes some fields of a code, if the caller may and holds its newest version.
 pub const EDIT: Statement = Statement {
     name: "qr.edit",
     sql: concat!(
@@ -24,10 +24,10 @@ pub const EDIT: Statement = Statement {
         include_str!("sql/edit.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::JSONB],
-    idempotent_by: MARK,
+    idempotent_by: IDEMPOTENT_BY,
 };
 
-/// Takes the target of an earlier version.
+/// Gives a code the target of an earlier version, as a new version.
 pub const ROLLBACK: Statement = Statement {
     name: "qr.rollback",
     sql: concat!(
@@ -36,10 +36,10 @@ pub const ROLLBACK: Statement = Statement {
         include_str!("sql/rollback.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::INT4],
-    idempotent_by: MARK,
+    idempotent_by: IDEMPOTENT_BY,
 };
 
-/// Leaves a tombstone, so that the id is never given out again.
+/// Deletes a code. Its row stays as a tombstone, so that the id is never given out again.
 pub const DELETE: Statement = Statement {
     name: "qr.delete",
     sql: concat!(
@@ -48,88 +48,86 @@ pub const DELETE: Statement = Statement {
         include_str!("sql/delete.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4],
-    idempotent_by: MARK,
+    idempotent_by: IDEMPOTENT_BY,
 };
 
-/// Times that another request may change the code between the look and the change.
-const RACES: usize = 20;
+/// Times that the statement is run. Each but the last may find that another request has changed the code between the look
+/// and the change.
+const MAX_ATTEMPTS: usize = 20;
 
-/// Who changes what, on which condition.
+/// A change to one code that a request asks for, and on which condition.
 #[derive(Debug)]
 pub struct Edit<'a> {
-    /// Who.
-    pub caller: &'a Caller,
-    /// Which code.
+    /// The request that asks for the change.
+    pub request: &'a RequestContext,
+    /// The id of the code to change.
     pub id: &'a ShortId,
-    /// This request's own id: sent again, it finds what it did.
-    pub request: Uuid,
-    /// The version that the caller holds.
+    /// The version that the code must have, as the caller read it.
     pub if_match: IfMatch,
-    /// When it must have ended.
-    pub deadline: Deadline,
 }
 
 impl Edit<'_> {
-    /// Changes some fields of the code.
-    pub async fn change(&self, database: &Database, changes: &Changes) -> Result<StoredCode, PublicError> {
-        self.code(database, &EDIT, &Json(&changes.0)).await
+    /// Changes the fields that `changes` names, and returns the code as it is then.
+    pub async fn change(&self, database: &Database, changes: &Changes) -> Result<StoredCode, CodeError> {
+        self.run_for_code(database, &EDIT, &Json(&changes.0)).await
     }
 
-    /// Points the code to the target that it had at `version`.
-    pub async fn roll_back(&self, database: &Database, version: i32) -> Result<StoredCode, PublicError> {
-        self.code(database, &ROLLBACK, &version).await
+    /// Gives the code the target that it had at `version`, as a new version, and returns it as it is then.
+    pub async fn roll_back(&self, database: &Database, version: i32) -> Result<StoredCode, CodeError> {
+        self.run_for_code(database, &ROLLBACK, &version).await
     }
 
-    /// Deletes the code.
-    pub async fn delete(&self, database: &Database) -> Result<ConsistencyToken, PublicError> {
+    /// Deletes the code, and returns the token for reads that must not find it any more.
+    pub async fn delete(&self, database: &Database) -> Result<ConsistencyToken, CodeError> {
+        let RequestContext { caller, id, .. } = self.request;
         let (key, version) = (self.id.key(), self.if_match.version());
-        let parameters: Parameters<'_> =
-            &[&self.caller.key_hash(), &self.caller.owner(), &key, &self.request, &version];
+        let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, id, &version];
         let row = self.run(database, &DELETE, parameters).await?;
         Ok(self.token(row.get("id")))
     }
 
-    /// For reads that must see this change of `code`.
+    /// The token for reads that must see this change; `code` is the key of the code's row.
     #[must_use]
     pub fn token(&self, code: i64) -> ConsistencyToken {
-        ConsistencyToken { code, edit: self.request }
+        ConsistencyToken { code, edit: self.request.id }
     }
 
-    async fn code(
+    async fn run_for_code(
         &self,
         database: &Database,
         statement: &Statement,
         change: &(dyn ToSql + Sync),
-    ) -> Result<StoredCode, PublicError> {
+    ) -> Result<StoredCode, CodeError> {
+        let RequestContext { caller, id, .. } = self.request;
         let (key, version) = (self.id.key(), self.if_match.version());
-        let parameters: Parameters<'_> =
-            &[&self.caller.key_hash(), &self.caller.owner(), &key, &self.request, &version, change];
+        let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, id, &version, change];
         let row = self.run(database, statement, parameters).await?;
         let Json(code) = row.get("code");
         Ok(code)
     }
 
-    /// `again` means that the row changed while the statement waited for it. What that means, only a new look can tell.
+    /// Runs the statement, again as long as its verdict is `again`: the row changed while the statement waited for it, and
+    /// only a new look can tell what that means for this request.
     async fn run(
         &self,
         database: &Database,
         statement: &Statement,
         parameters: Parameters<'_>,
-    ) -> Result<Row, PublicError> {
-        for _ in 0..RACES {
-            let row = match database.query_one(statement, parameters, self.deadline).await {
+    ) -> Result<Row, CodeError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let row = match database.query_one(statement, parameters, self.request.deadline).await {
                 Ok(row) => row,
                 Err(DatabaseError::Constraint { constraint, .. }) if constraint == "codes_window" => {
-                    return Err(PublicError::invalid("expiresAt", "must be after validSince"));
+                    return Err(InvalidFields::one("expiresAt", "must be after validSince").into());
                 }
                 Err(error) => return Err(error.into()),
             };
             match row.get("verdict") {
                 "ok" => return Ok(row),
                 "again" => {}
-                verdict => return Err(refusal(verdict)),
+                verdict => return Err(error_from_verdict(verdict)),
             }
         }
-        Err(PublicError::Unavailable)
+        Err(CodeError::Contended)
     }
 }

@@ -12,12 +12,12 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 pub struct ShortId(String);
 
 impl ShortId {
-    /// Length of a generated id: 35 bits, 34 thousand million ids.
+    /// Characters of a generated id: 35 bits, so that there are 34 thousand million of them.
     pub const GENERATED_LENGTH: usize = 7;
-    /// What an id may look like, for messages.
+    /// The rule for an id, as it is told to a caller who broke it.
     pub const RULE: &'static str = "must have 3 to 64 characters of A-Z, a-z, 0-9, - and _";
 
-    /// Takes 3 to 64 characters of `A-Z a-z 0-9 - _`.
+    /// Takes 3 to 64 characters of `A-Z a-z 0-9 - _`; `None` if the text is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (3..=64).contains(&text.len())
@@ -25,7 +25,7 @@ impl ShortId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// A new random id. It may be taken.
+    /// Makes a random id, which another code may have already.
     #[must_use]
     pub fn generate() -> Self {
         let mut random = [0_u8; Self::GENERATED_LENGTH];
@@ -33,13 +33,13 @@ impl ShortId {
         Self(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
     }
 
-    /// As it was given, which is how people see it.
+    /// The id in the spelling in which it was given, which is the one that people see.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What ids are compared by: upper case, O as 0, I and L as 1.
+    /// The form that ids are compared in: upper case, O as 0, I and L as 1.
     #[must_use]
     pub fn key(&self) -> String {
         self.0

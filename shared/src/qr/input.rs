@@ -6,30 +6,30 @@ use url::Url;
 
 use super::id::ShortId;
 use super::target::TargetUrl;
-use crate::error::PublicError;
-use crate::http::Fields;
+use crate::fields::{Fields, InvalidFields};
 
-const MOST_TAGS: usize = 20;
-const LONGEST_TAG: usize = 64;
-const LONGEST_NAME: usize = 200;
-const LONGEST_OWNER: usize = 200;
-const MOST_SCANS: i64 = 1_000_000_000_000;
-const REDIRECTS: [i64; 5] = [301, 302, 303, 307, 308];
+const MAX_TAGS: usize = 20;
+const MAX_TAG_CHARS: usize = 64;
+const MAX_NAME_CHARS: usize = 200;
+const MAX_OWNER_CHARS: usize = 200;
+const MAX_SCANS: i64 = 1_000_000_000_000;
+const REDIRECT_STATUSES: [i64; 5] = [301, 302, 303, 307, 308];
 
-/// A code to be made.
+/// A code to be created, as `POST /qr` describes it.
 #[derive(Debug, Clone)]
 pub struct NewCode {
-    /// Its owner, if not the caller.
+    /// Who is to own it; `None` means the caller.
     pub user_id: Option<String>,
-    /// Its id, if not a generated one.
+    /// The id that it is to have; `None` means a generated one.
     pub short_id: Option<ShortId>,
-    /// The rest, by the names of the columns.
+    /// Its other fields: a JSON object whose members are named after the columns.
     pub columns: Value,
 }
 
 impl NewCode {
-    /// Checks the body of `POST /qr`.
-    pub fn parse(object: Map<String, Value>, base: &Url) -> Result<Self, PublicError> {
+    /// Checks the body of `POST /qr`, and names every field that is wrong. `base` is the public URL of this service, below
+    /// which no target may lie.
+    pub fn parse(object: Map<String, Value>, base: &Url) -> Result<Self, InvalidFields> {
         let mut fields = Fields::new(object);
         let user_id = take_owner(&mut fields);
         let short_id = take_short_id(&mut fields);
@@ -46,7 +46,7 @@ impl NewCode {
         Ok(Self { user_id, short_id, columns })
     }
 
-    /// Tells this request from another one that uses the same Idempotency-Key.
+    /// A hash that tells this request from another one with the same Idempotency-Key.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let id = self.short_id.as_ref().map(ShortId::as_str);
@@ -54,13 +54,14 @@ impl NewCode {
     }
 }
 
-/// Changes to a code, by the names of the columns. `null` clears.
+/// Changes to a code: a JSON object whose members are named after the columns; `null` clears one.
 #[derive(Debug, Clone)]
 pub struct Changes(pub Value);
 
 impl Changes {
-    /// Checks the body of `PATCH /qr/{shortId}`.
-    pub fn parse(object: Map<String, Value>, base: &Url) -> Result<Self, PublicError> {
+    /// Checks the body of `PATCH /qr/{shortId}`, and names every field that is wrong. `base` is the public URL of this
+    /// service, below which no target may lie.
+    pub fn parse(object: Map<String, Value>, base: &Url) -> Result<Self, InvalidFields> {
         let mut fields = Fields::new(object);
         let mut columns = take_columns(&mut fields, base);
         if let Some(enabled) = fields.take_bool("enabled") {
@@ -76,12 +77,13 @@ impl Changes {
     }
 }
 
-/// The fields that creating and editing have in common. A field that is sent as `null` is cleared, where that is possible.
+/// Takes the fields that creating and editing have in common, by the names of their columns. A field that is sent as
+/// `null` is cleared, where that is possible.
 fn take_columns(fields: &mut Fields, base: &Url) -> Map<String, Value> {
     let mut columns = Map::new();
     let mut set = |column: &str, value: Value| columns.insert(column.to_owned(), value);
 
-    if let Some(text) = fields.take_text("targetUrl", 1, TargetUrl::LONGEST) {
+    if let Some(text) = fields.take_text("targetUrl", 1, TargetUrl::MAX_BYTES) {
         match TargetUrl::parse(&text, base) {
             Ok(target) => drop(set("target_url", json!(target.as_str()))),
             Err(message) => fields.wrong("targetUrl", message),
@@ -89,14 +91,14 @@ fn take_columns(fields: &mut Fields, base: &Url) -> Map<String, Value> {
     }
     if fields.take_null("name") {
         set("name", Value::Null);
-    } else if let Some(name) = fields.take_text("name", 0, LONGEST_NAME) {
+    } else if let Some(name) = fields.take_text("name", 0, MAX_NAME_CHARS) {
         set("name", json!(name));
     }
-    if let Some(tags) = fields.take_texts("tags", MOST_TAGS, LONGEST_TAG) {
+    if let Some(tags) = fields.take_texts("tags", MAX_TAGS, MAX_TAG_CHARS) {
         set("tags", json!(tags));
     }
     if let Some(status) = fields.take_integer("redirectStatus", 301, 308) {
-        if REDIRECTS.contains(&status) {
+        if REDIRECT_STATUSES.contains(&status) {
             set("redirect_status", json!(status));
         } else {
             fields.wrong("redirectStatus", "must be 301, 302, 303, 307 or 308");
@@ -123,14 +125,14 @@ fn take_columns(fields: &mut Fields, base: &Url) -> Map<String, Value> {
     }
     if fields.take_null("maxScans") {
         set("max_scans", Value::Null);
-    } else if let Some(most) = fields.take_integer("maxScans", 1, MOST_SCANS) {
-        set("max_scans", json!(most));
+    } else if let Some(max_scans) = fields.take_integer("maxScans", 1, MAX_SCANS) {
+        set("max_scans", json!(max_scans));
     }
     columns
 }
 
 fn take_owner(fields: &mut Fields) -> Option<String> {
-    if fields.take_null("userId") { None } else { fields.take_text("userId", 1, LONGEST_OWNER) }
+    if fields.take_null("userId") { None } else { fields.take_text("userId", 1, MAX_OWNER_CHARS) }
 }
 
 fn take_short_id(fields: &mut Fields) -> Option<ShortId> {

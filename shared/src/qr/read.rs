@@ -1,20 +1,18 @@
-//! Looking at codes: one, a page of them, their history, and what an image needs.
+//! Reading codes: one, a page of them, their history, and what an image needs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tessera_postgres::{Database, Deadline, IdempotentBy, Json, Row, Statement, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
 use super::consistency::ConsistencyToken;
+use super::error::CodeError;
 use super::id::ShortId;
-use super::verdict::{is_ok, refusal};
-use crate::error::PublicError;
-use crate::http::Caller;
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, Json, Row, Type};
-use tessera_postgres::{IdempotentBy, Statement};
+use super::verdict::{check_verdict, is_ok};
+use crate::request::RequestContext;
 
-/// One code, with its counts.
+/// Reads one code, with its counts.
 pub const GET: Statement = Statement {
     name: "qr.get",
     sql: concat!(
@@ -26,7 +24,7 @@ pub const GET: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// A page of an owner's codes, with their counts.
+/// Reads a page of an owner's codes, with their counts.
 pub const LIST: Statement = Statement {
     name: "qr.list",
     sql: concat!(include_str!("sql/caller.sql"), include_str!("sql/list.sql")),
@@ -44,7 +42,7 @@ pub const LIST: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// A code's targets, past and present.
+/// Reads a code's targets, past and present.
 pub const HISTORY: Statement = Statement {
     name: "qr.history",
     sql: concat!(
@@ -56,7 +54,7 @@ pub const HISTORY: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// A code's id as it was given, for its image.
+/// Reads a code's id in the spelling in which it was given, which its image holds.
 pub const IMAGE: Statement = Statement {
     name: "qr.image",
     sql: include_str!("sql/image.sql"),
@@ -64,63 +62,62 @@ pub const IMAGE: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// Who reads, how fresh it must be, and by when.
+/// What every read needs to know besides what it reads: for which request, and how fresh.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    /// Who.
-    pub caller: &'a Caller,
-    /// A write that the answer must not be older than.
+pub struct ReadContext<'a> {
+    /// The request that asks.
+    pub request: &'a RequestContext,
+    /// A write that the answer must not be older than, if the caller names one.
     pub token: Option<ConsistencyToken>,
-    /// When it must have ended.
-    pub deadline: Deadline,
 }
 
-impl Reader<'_> {
-    /// The last two parameters of the statements that list, the fourth and fifth of those about one code.
+impl ReadContext<'_> {
+    /// The token as parameters: the last two of the statement that lists, the fourth and fifth of those about one code.
     pub(super) fn token_parameters(&self) -> (Option<i64>, Option<Uuid>) {
         (self.token.map(|token| token.code), self.token.map(|token| token.edit))
     }
 
-    async fn one(
+    async fn read_code(
         &self,
         database: &Database,
         statement: &Statement,
         id: &ShortId,
-    ) -> Result<Row, PublicError> {
+    ) -> Result<Row, CodeError> {
         let (code, edit) = self.token_parameters();
-        let (hash, owner) = (self.caller.key_hash(), self.caller.owner());
-        let row =
-            database.read(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.deadline).await?;
-        accepted(&row)?;
+        let (hash, owner) = (self.request.caller.key_hash(), self.request.caller.owner());
+        let row = database
+            .read(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.request.deadline)
+            .await?;
+        check_verdict(&row)?;
         Ok(row)
     }
 }
 
-/// Which codes to list.
+/// Which codes are listed, and how many of them.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Of this owner, if not the caller.
+    /// Only codes of this owner; `None` means the caller's own.
     pub user_id: Option<String>,
-    /// At most this many, 1 to 200.
+    /// At most this many codes, 1 to 200.
     pub limit: i64,
-    /// Only those made before this one.
+    /// Only codes that were created before the one with this row key: the last of the page before.
     pub before: Option<i64>,
-    /// Only those with this tag.
+    /// Only codes with this tag.
     pub tag: Option<String>,
-    /// Only those with this text in their id, name or target.
+    /// Only codes with this text in their id, name or target.
     pub search: Option<String>,
 }
 
 /// A page of codes, newest first.
 #[derive(Debug)]
 pub struct Page {
-    /// At most as many as were asked for.
+    /// The codes, at most as many as the filter's limit.
     pub codes: Vec<StoredCode>,
-    /// Where the next page begins, if there is one.
+    /// What [`Filter::before`] must be for the next page; `None` when this page is the last.
     pub next: Option<i64>,
 }
 
-/// A version of a code.
+/// One target that a code has or had, as callers see it.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
@@ -131,22 +128,30 @@ pub struct Version {
     current: bool,
 }
 
-/// The code `id`.
-pub async fn get(database: &Database, reader: &Reader<'_>, id: &ShortId) -> Result<StoredCode, PublicError> {
-    let row = reader.one(database, &GET, id).await?;
+/// Reads the code `id`.
+pub async fn get(
+    database: &Database,
+    context: &ReadContext<'_>,
+    id: &ShortId,
+) -> Result<StoredCode, CodeError> {
+    let row = context.read_code(database, &GET, id).await?;
     let Json(code) = row.get("code");
     Ok(code)
 }
 
-/// A page of codes.
-pub async fn list(database: &Database, reader: &Reader<'_>, filter: &Filter) -> Result<Page, PublicError> {
-    let (code, edit) = reader.token_parameters();
+/// Reads the page of codes that `filter` describes.
+pub async fn list(
+    database: &Database,
+    context: &ReadContext<'_>,
+    filter: &Filter,
+) -> Result<Page, CodeError> {
+    let (code, edit) = context.token_parameters();
     let row = database
         .read(
             &LIST,
             &[
-                &reader.caller.key_hash(),
-                &reader.caller.owner(),
+                &context.request.caller.key_hash(),
+                &context.request.caller.owner(),
                 &filter.user_id,
                 &filter.limit,
                 &filter.before,
@@ -156,10 +161,10 @@ pub async fn list(database: &Database, reader: &Reader<'_>, filter: &Filter) -> 
                 &edit,
             ],
             is_ok,
-            reader.deadline,
+            context.request.deadline,
         )
         .await?;
-    accepted(&row)?;
+    check_verdict(&row)?;
     let Json(mut codes): Json<Vec<StoredCode>> = row.get("codes");
     let limit = usize::try_from(filter.limit).unwrap_or_default();
     let more = codes.len() > limit;
@@ -167,27 +172,20 @@ pub async fn list(database: &Database, reader: &Reader<'_>, filter: &Filter) -> 
     Ok(Page { next: codes.last().filter(|_| more).map(|code| code.id), codes })
 }
 
-/// The versions of the code `id`, newest first.
+/// Reads the versions of the code `id`, newest first.
 pub async fn history(
     database: &Database,
-    reader: &Reader<'_>,
+    context: &ReadContext<'_>,
     id: &ShortId,
-) -> Result<Vec<Version>, PublicError> {
-    let row = reader.one(database, &HISTORY, id).await?;
+) -> Result<Vec<Version>, CodeError> {
+    let row = context.read_code(database, &HISTORY, id).await?;
     let Json(versions) = row.get("versions");
     Ok(versions)
 }
 
-/// The id of the code `id` as it was given, if there is such a code. Anybody may ask: it is printed on the symbol.
-pub async fn image_id(database: &Database, id: &ShortId, deadline: Deadline) -> Result<String, PublicError> {
+/// Reads the id of the code `id` in the spelling in which it was given. Anybody may ask: it is printed on the symbol.
+pub async fn image_id(database: &Database, id: &ShortId, deadline: Deadline) -> Result<String, CodeError> {
     let row = database.read(&IMAGE, &[&id.key()], is_ok, deadline).await?;
-    accepted(&row)?;
+    check_verdict(&row)?;
     Ok(row.get("short_id"))
-}
-
-pub(super) fn accepted(row: &Row) -> Result<(), PublicError> {
-    match row.get("verdict") {
-        "ok" => Ok(()),
-        verdict => Err(refusal(verdict)),
-    }
 }

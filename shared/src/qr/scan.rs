@@ -1,16 +1,14 @@
 //! Following a code: the hot path.
 
+use tessera_postgres::{Database, Deadline, IdempotentBy, Statement, Type};
 use uuid::Uuid;
 
+use super::error::{CodeError, InactiveReason};
 use super::id::ShortId;
-use super::visit::{Kind, Visit};
-use crate::error::{GoneReason, PublicError};
+use super::visit::{Visit, VisitKind};
 use crate::metrics::{self, Metric};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, Type};
-use tessera_postgres::{IdempotentBy, Statement};
 
-/// Resolves a code and records its scan.
+/// Finds a code's target, and in the same statement records the scan.
 pub const REDIRECT: Statement = Statement {
     name: "qr.redirect",
     sql: include_str!("sql/redirect.sql"),
@@ -21,21 +19,21 @@ pub const REDIRECT: Statement = Statement {
 /// Where to send the visitor.
 #[derive(Debug)]
 pub struct Redirect {
-    /// As its owner gave it.
+    /// The code's target, as its owner gave it.
     pub target_url: String,
-    /// 301, 302, 303, 307 or 308.
+    /// The status of the answer: 301, 302, 303, 307 or 308.
     pub status: u16,
-    /// Whether the request's query is to be merged into the target.
+    /// Whether the request's query is to be merged into that of the target.
     pub forward_query: bool,
 }
 
-/// Follows the code `id` as `visit`, and counts it if it is one to count.
+/// Finds out where the code `id` leads, and counts the visit if it is one that counts.
 pub async fn follow(
     database: &Database,
     id: &ShortId,
     visit: &Visit,
     deadline: Deadline,
-) -> Result<Redirect, PublicError> {
+) -> Result<Redirect, CodeError> {
     // Version 7, so that new rows stay together in the index. Time itself is the database's.
     let scan = Uuid::now_v7();
     let rows = database
@@ -53,10 +51,10 @@ pub async fn follow(
             deadline,
         )
         .await?;
-    let row = rows.first().ok_or(PublicError::NotFound)?;
+    let row = rows.first().ok_or(CodeError::NotFound)?;
     match row.get("state") {
         "live" => {
-            if visit.kind == Kind::Person {
+            if visit.kind == VisitKind::Person {
                 metrics::count(Metric::Scans);
             }
             Ok(Redirect {
@@ -67,15 +65,12 @@ pub async fn follow(
         }
         "early" => {
             let seconds: i64 = row.get("seconds_until_valid");
-            Err(PublicError::NotYet { seconds: u64::try_from(seconds).unwrap_or(1) })
+            Err(CodeError::NotYetValid { seconds: u64::try_from(seconds).unwrap_or(1) })
         }
-        "expired" => Err(PublicError::Gone(GoneReason::Expired)),
-        "used_up" => Err(PublicError::Gone(GoneReason::UsedUp)),
-        "disabled" => Err(PublicError::Gone(GoneReason::Disabled)),
-        "deleted" => Err(PublicError::Gone(GoneReason::Deleted)),
-        other => {
-            tracing::error!(state = other, "a code's state is not in the list");
-            Err(PublicError::Internal)
-        }
+        "expired" => Err(CodeError::Inactive(InactiveReason::Expired)),
+        "used_up" => Err(CodeError::Inactive(InactiveReason::UsedUp)),
+        "disabled" => Err(CodeError::Inactive(InactiveReason::Disabled)),
+        "deleted" => Err(CodeError::Inactive(InactiveReason::Deleted)),
+        other => Err(CodeError::UnknownVerdict(other.to_owned())),
     }
 }

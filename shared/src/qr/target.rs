@@ -9,12 +9,13 @@ use crate::http::HeaderValue;
 pub struct TargetUrl(String);
 
 impl TargetUrl {
-    /// Longest target, in bytes.
-    pub const LONGEST: usize = 8192;
+    /// Bytes of a target, at most.
+    pub const MAX_BYTES: usize = 8192;
 
-    /// Checks `text`. `base` is what codes encode: a target below it would lead in a circle.
+    /// Checks `text`, and says what is wrong with it. `base` is the public URL of this service, which codes encode: a target
+    /// below it would lead in a circle.
     pub fn parse(text: &str, base: &Url) -> Result<Self, &'static str> {
-        if text.len() > Self::LONGEST {
+        if text.len() > Self::MAX_BYTES {
             return Err("must have at most 8192 bytes");
         }
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -41,7 +42,7 @@ impl TargetUrl {
         Ok(Self(text.to_owned()))
     }
 
-    /// As it was given.
+    /// The URL as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -65,7 +66,8 @@ fn port_of(base: &Url, other_scheme: &str) -> Option<u16> {
     })
 }
 
-/// The `Location` of a redirect to `target`, with the request's query merged in if asked for.
+/// The `Location` of a redirect to `target`, with the parameters of the request's query merged in if they are given.
+/// `None` if `target` is no URL.
 ///
 /// A parameter of the request replaces those of the target that have its name; the fragment stays.
 #[must_use]

@@ -1,50 +1,51 @@
-//! Who followed a code, as far as counting needs to know: never an IP address.
+//! What a scan's request tells of its visitor, as far as counting needs to know: never an IP address.
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::http::{HeaderMap, Method, Request, source_address};
 
-/// How a visit counts.
+/// Whether a visit counts as a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A scan.
+pub enum VisitKind {
+    /// It counts as a scan.
     Person,
-    /// Counted apart.
+    /// It is a crawler's or a monitor's, which are counted apart.
     Bot,
-    /// Not at all: HEAD, a prefetch, or a link preview.
+    /// It is not counted at all, being a HEAD request, a prefetch or a link preview.
     Uncounted,
 }
 
-/// The visitor's kind of machine, by its User-Agent.
+/// The visitor's kind of device, by the User-Agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
     /// A telephone.
     Mobile,
     /// A tablet.
     Tablet,
-    /// Anything with a desktop browser.
+    /// A machine with a desktop browser.
     Desktop,
-    /// It does not say.
+    /// The User-Agent does not tell.
     Other,
 }
 
-/// What is kept of a visit.
+/// A request that follows a code, reduced to what is stored of it.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// How it counts.
-    pub kind: Kind,
-    /// Of address and User-Agent. The database hashes it again with its own key and the day before it stores it.
+    /// Whether it counts as a scan.
+    pub kind: VisitKind,
+    /// SHA-256 of address and User-Agent, which tells visitors apart. The database hashes it again with its own key and the
+    /// day before it stores it.
     pub digest: [u8; 32],
-    /// Two letters, where a CDN tells.
+    /// The visitor's country in two capital letters, where CloudFront tells.
     pub country: Option<String>,
-    /// By User-Agent.
+    /// The visitor's kind of device.
     pub device: Device,
-    /// Host of the referring page.
+    /// The host of the referring page, where the browser tells.
     pub referrer: Option<String>,
 }
 
-/// Programs that fetch a link to show what is behind it: a person has seen it, and not yet followed it. Lower case.
+/// Programs that fetch a link to show what is behind it: a person has seen it, and not yet followed it. In lower case.
 const PREVIEWS: &[&str] = &[
     "facebookexternalhit",
     "facebot",
@@ -72,7 +73,7 @@ const PREVIEWS: &[&str] = &[
     "bsky cardyb",
 ];
 
-/// Words by which crawlers and monitors name themselves. Lower case. Plain HTTP clients such as curl are not among them:
+/// Words by which crawlers and monitors name themselves, in lower case. Plain HTTP clients such as curl are not among them:
 /// somebody sent them, and a first try by hand should be seen in the counts.
 const BOTS: &[&str] = &[
     "bot",
@@ -95,9 +96,9 @@ const BOTS: &[&str] = &[
 ];
 
 impl Visit {
-    /// Reads the request. Nothing a visitor sends can make it fail.
+    /// Reads the request's headers. Nothing that a visitor sends can make it fail.
     #[must_use]
-    pub fn of(request: &Request) -> Self {
+    pub fn from_request(request: &Request) -> Self {
         let headers = request.headers();
         let agent = text(headers, "user-agent");
         Self {
@@ -110,20 +111,20 @@ impl Visit {
     }
 }
 
-impl Kind {
-    /// As the statement knows it.
+impl VisitKind {
+    /// The word for it in the statement that records scans.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Person => "person",
-            Kind::Bot => "bot",
-            Kind::Uncounted => "none",
+            VisitKind::Person => "person",
+            VisitKind::Bot => "bot",
+            VisitKind::Uncounted => "none",
         }
     }
 }
 
 impl Device {
-    /// As it is stored.
+    /// The word for it in the database and in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -135,9 +136,9 @@ impl Device {
     }
 }
 
-fn kind(method: &Method, headers: &HeaderMap, agent: &str) -> Kind {
+fn kind(method: &Method, headers: &HeaderMap, agent: &str) -> VisitKind {
     // https://www.w3.org/TR/resource-hints/ and the headers that browsers sent before Sec-Purpose.
-    let ahead = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+    let is_prefetch = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
         .iter()
         .map(|name| text(headers, name).to_ascii_lowercase())
         .any(|purpose| {
@@ -146,9 +147,9 @@ fn kind(method: &Method, headers: &HeaderMap, agent: &str) -> Kind {
     let agent = agent.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| agent.contains(word));
     match () {
-        () if method == Method::HEAD || ahead || says(PREVIEWS) => Kind::Uncounted,
-        () if says(BOTS) => Kind::Bot,
-        () => Kind::Person,
+        () if method == Method::HEAD || is_prefetch || says(PREVIEWS) => VisitKind::Uncounted,
+        () if says(BOTS) => VisitKind::Bot,
+        () => VisitKind::Person,
     }
 }
 
@@ -193,23 +194,23 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Visit::of(&request.body(Body::Empty).unwrap())
+        Visit::from_request(&request.body(Body::Empty).unwrap())
     }
 
     #[test]
     fn people_bots_and_previews_are_told_apart() {
         type Headers = &'static [(&'static str, &'static str)];
-        let table: &[(&str, Headers, Kind)] = &[
-            ("GET", &[("user-agent", PHONE)], Kind::Person),
-            ("HEAD", &[("user-agent", PHONE)], Kind::Uncounted),
-            ("GET", &[("user-agent", PHONE), ("sec-purpose", "prefetch;prerender")], Kind::Uncounted),
-            ("GET", &[("user-agent", PHONE), ("purpose", "prefetch")], Kind::Uncounted),
-            ("GET", &[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")], Kind::Bot),
-            ("GET", &[("user-agent", "curl/8.5.0")], Kind::Person),
-            ("GET", &[], Kind::Person),
-            ("GET", &[("user-agent", "Slackbot-LinkExpanding 1.0")], Kind::Uncounted),
-            ("GET", &[("user-agent", "facebookexternalhit/1.1")], Kind::Uncounted),
-            ("GET", &[("user-agent", "WhatsApp/2.23")], Kind::Uncounted),
+        let table: &[(&str, Headers, VisitKind)] = &[
+            ("GET", &[("user-agent", PHONE)], VisitKind::Person),
+            ("HEAD", &[("user-agent", PHONE)], VisitKind::Uncounted),
+            ("GET", &[("user-agent", PHONE), ("sec-purpose", "prefetch;prerender")], VisitKind::Uncounted),
+            ("GET", &[("user-agent", PHONE), ("purpose", "prefetch")], VisitKind::Uncounted),
+            ("GET", &[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")], VisitKind::Bot),
+            ("GET", &[("user-agent", "curl/8.5.0")], VisitKind::Person),
+            ("GET", &[], VisitKind::Person),
+            ("GET", &[("user-agent", "Slackbot-LinkExpanding 1.0")], VisitKind::Uncounted),
+            ("GET", &[("user-agent", "facebookexternalhit/1.1")], VisitKind::Uncounted),
+            ("GET", &[("user-agent", "WhatsApp/2.23")], VisitKind::Uncounted),
         ];
         for (method, headers, kind) in table {
             assert_eq!(visit(method, headers).kind, *kind, "{method} {headers:?}");

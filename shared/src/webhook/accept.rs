@@ -1,14 +1,12 @@
 //! Keeping events: each once, with its effects and its job, in one statement.
 
 use serde_json::{Value, json};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Statement, Type};
 use uuid::Uuid;
 
 use super::effect::Effect;
 use super::event::Envelope;
 use super::source::{Scheme, Source};
-use tessera_postgres::Deadline;
-use tessera_postgres::{Database, DatabaseError, Json, Type};
-use tessera_postgres::{IdempotentBy, Statement};
 
 /// Stores the events that are new, applies their effects where they are newer than what is known, and makes their jobs.
 pub const ACCEPT: Statement = Statement {

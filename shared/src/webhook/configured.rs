@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tessera_postgres::Deadline;
+use tessera_postgres::secrets::{Secret, SecretError, Source as SecretSource};
 use tokio::sync::Mutex;
 
 use super::source::{Sources, SourcesError};
 use crate::config::{ConfigError, Environment};
-use tessera_postgres::Deadline;
-use tessera_postgres::secrets::{Secret, SecretError, Source as SecretSource};
 
 /// Sources from Secrets Manager are read again when they are older than this, so that a removed secret ends.
 const MAX_AGE: Duration = Duration::from_mins(5);

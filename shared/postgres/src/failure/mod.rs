@@ -140,25 +140,33 @@ impl fmt::Display for Failure {
         match &self.cause {
             Cause::Timeout(Phase::Connect) => f.write_str("no connection in time"),
             Cause::Timeout(Phase::Run) => f.write_str("no answer in time"),
-            Cause::Postgres(_, error) => write_chain(f, error),
+            Cause::Postgres(_, error) => ErrorChain(error).fmt(f),
             Cause::Configuration(problem, None) => f.write_str(problem),
             Cause::Configuration(problem, Some(error)) => {
                 write!(f, "{problem}: ")?;
-                write_chain(f, error.as_ref())
+                ErrorChain(error.as_ref()).fmt(f)
             }
         }
     }
 }
 
-/// Writes an error and all that caused it, separated by colons.
-fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut source = error.source();
-    while let Some(error) = source {
-        write!(f, ": {error}")?;
-        source = error.source();
+/// Displays an error and all that caused it, separated by colons: tokio-postgres's own `Display` leaves out the cause.
+pub struct ErrorChain<'a>(pub &'a (dyn Error + 'a));
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let cause = error.to_string();
+            // Some errors tell their cause themselves.
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+            source = error.source();
+        }
+        f.write_str(&text)
     }
-    Ok(())
 }
 
 /// Why a statement has no result.

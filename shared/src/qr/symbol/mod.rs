@@ -18,7 +18,7 @@ use url::{Position, Url};
 pub use self::color::{Color, MIN_CONTRAST};
 use self::layout::Layout;
 pub use self::options::{ImageOptions, Level};
-use crate::error::FieldError;
+use crate::fields::FieldError;
 
 /// Part of every [`etag`]: to be raised with any change that gives the same request other bytes.
 const RENDERING: u8 = 1;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use qrcodegen::QrCodeEcc;
 
 use super::color::{self, Color};
-use crate::error::FieldError;
+use crate::fields::FieldError;
 
 /// How much of a symbol may be lost before it no longer reads (ISO/IEC 18004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,40 +1,17 @@
 //! The closed list of what a caller may be told.
 //!
 //! An error has two faces. The one for the caller is made here and only here: it never holds a driver's or a
-//! library's text, a statement, a host name or a credential. The one for the log is whole, and is written where the
-//! error is handled.
+//! library's text, a statement, a host name or a credential. The one for the log is whole, and is written once, by
+//! `serve`. What the domain refuses is told its status here and nowhere else.
 
-use tessera_postgres::DatabaseError;
-use tessera_postgres::Phase;
+use std::error::Error;
 
-/// A field of the request and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct FieldError {
-    /// Name of the field, query parameter or header.
-    pub field: String,
-    /// What is wrong, for a person.
-    pub message: String,
-}
+use tessera_postgres::{DatabaseError, Phase};
 
-impl FieldError {
-    /// `field` is wrong because of `message`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
-/// Why a code no longer leads anywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GoneReason {
-    /// Its `expiresAt` has passed.
-    Expired,
-    /// It was scanned `maxScans` times.
-    UsedUp,
-    /// Its owner switched it off.
-    Disabled,
-    /// Its owner deleted it.
-    Deleted,
-}
+use crate::fields::InvalidFields;
+use crate::qr::error::{CodeError, InactiveReason};
+use crate::webhook::configured::Unconfigured as SourcesUnavailable;
+use crate::webhook::event::{MAX_BATCH, Unreadable};
 
 /// What a caller is told when a request does not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +38,7 @@ pub enum PublicError {
     /// 409 with `Retry-After`: a request with the same Idempotency-Key has not ended.
     StillRunning,
     /// 410: the code leads nowhere any more.
-    Gone(GoneReason),
+    Gone(InactiveReason),
     /// 412: the caller holds an older version.
     Stale,
     /// 413, with the limit in bytes.
@@ -71,7 +48,7 @@ pub enum PublicError {
     /// 415: the body is not JSON.
     NotJson,
     /// 422: values that cannot be taken, each by name.
-    Invalid(Vec<FieldError>),
+    Invalid(InvalidFields),
     /// 500: our fault.
     Internal,
     /// 503 with `Retry-After`: the database cannot be reached just now.
@@ -81,7 +58,7 @@ pub enum PublicError {
 impl PublicError {
     /// 422 for one field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError::new(field, message)])
+        Self::Invalid(InvalidFields::one(field, message))
     }
 
     /// The HTTP status, a name for `type`, and the title.
@@ -122,19 +99,15 @@ impl PublicError {
                     .to_owned()
             }
             Self::StillRunning => "A request with this Idempotency-Key has not ended yet.".to_owned(),
-            Self::Gone(GoneReason::Expired) => "This code has expired.".to_owned(),
-            Self::Gone(GoneReason::UsedUp) => "This code has been scanned as often as it may be.".to_owned(),
-            Self::Gone(GoneReason::Disabled) => "This code has been switched off by its owner.".to_owned(),
-            Self::Gone(GoneReason::Deleted) => "This code has been deleted by its owner.".to_owned(),
+            Self::Gone(InactiveReason::Expired) => "This code has expired.".to_owned(),
+            Self::Gone(InactiveReason::UsedUp) => "This code has been scanned as often as it may be.".to_owned(),
+            Self::Gone(InactiveReason::Disabled) => "This code has been switched off by its owner.".to_owned(),
+            Self::Gone(InactiveReason::Deleted) => "This code has been deleted by its owner.".to_owned(),
             Self::Stale => "If-Match names another version than the current one. Read it again.".to_owned(),
             Self::TooLarge(limit) => format!("The body may have {limit} bytes."),
             Self::TooManyEvents(limit) => format!("A batch may have {limit} events."),
             Self::NotJson => "Send the body as `Content-Type: application/json`.".to_owned(),
-            Self::Invalid(errors) => errors
-                .iter()
-                .map(|error| format!("{}: {}", error.field, error.message))
-                .collect::<Vec<_>>()
-                .join("; "),
+            Self::Invalid(fields) => fields.to_string(),
             Self::Internal => "The request could not be carried out. It has been logged under its requestId.".to_owned(),
             Self::Unavailable => "The request was not carried out, or its answer was lost. Send it again.".to_owned(),
         }
@@ -152,14 +125,88 @@ impl PublicError {
     }
 }
 
-/// Logs the whole error, once, and keeps what the caller may know.
-impl From<DatabaseError> for PublicError {
+/// Why a handler has no answer: what the caller is told, and the cause for the log, which `serve` writes once.
+#[derive(Debug)]
+pub struct HandlerError {
+    /// What the caller is told.
+    pub public: PublicError,
+    /// What nobody but the log is told.
+    pub cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl HandlerError {
+    /// The caller is told `public`; the log has `cause`, too.
+    pub fn caused(public: PublicError, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { public, cause: Some(cause.into()) }
+    }
+}
+
+impl From<PublicError> for HandlerError {
+    fn from(public: PublicError) -> Self {
+        Self { public, cause: None }
+    }
+}
+
+impl From<InvalidFields> for PublicError {
+    fn from(fields: InvalidFields) -> Self {
+        Self::Invalid(fields)
+    }
+}
+
+impl From<InvalidFields> for HandlerError {
+    fn from(fields: InvalidFields) -> Self {
+        PublicError::Invalid(fields).into()
+    }
+}
+
+impl From<DatabaseError> for HandlerError {
     fn from(error: DatabaseError) -> Self {
-        tracing::error!(error = %error, "database: given up");
-        match error {
-            DatabaseError::Unavailable { .. } => Self::Unavailable,
-            DatabaseError::Rejected { failure, .. } if failure.phase() == Phase::Connect => Self::Unavailable,
-            _ => Self::Internal,
+        let public = match &error {
+            DatabaseError::Unavailable { .. } => PublicError::Unavailable,
+            DatabaseError::Rejected { failure, .. } if failure.phase() == Phase::Connect => {
+                PublicError::Unavailable
+            }
+            _ => PublicError::Internal,
+        };
+        Self::caused(public, error)
+    }
+}
+
+impl From<CodeError> for HandlerError {
+    fn from(error: CodeError) -> Self {
+        let public = match error {
+            CodeError::Database(error) => return error.into(),
+            CodeError::Invalid(fields) => PublicError::Invalid(fields),
+            CodeError::Unauthenticated => PublicError::Unauthenticated,
+            CodeError::MissingScope => PublicError::Forbidden("The key lacks the scope for this."),
+            CodeError::OtherOwner => {
+                PublicError::Forbidden("userId names another owner; only a key with `admin` may.")
+            }
+            CodeError::NotFound => PublicError::NotFound,
+            CodeError::Stale => PublicError::Stale,
+            CodeError::IdTaken => PublicError::Taken,
+            CodeError::Inactive(reason) => PublicError::Gone(reason),
+            CodeError::NotYetValid { seconds } => PublicError::NotYet { seconds },
+            CodeError::StillRunning(_) => return Self::caused(PublicError::StillRunning, error),
+            CodeError::Contended => return Self::caused(PublicError::Unavailable, error),
+            CodeError::UnknownVerdict(_) => return Self::caused(PublicError::Internal, error),
+        };
+        public.into()
+    }
+}
+
+impl From<SourcesUnavailable> for HandlerError {
+    fn from(error: SourcesUnavailable) -> Self {
+        Self::caused(PublicError::Unavailable, error)
+    }
+}
+
+impl From<Unreadable> for HandlerError {
+    fn from(reason: Unreadable) -> Self {
+        match reason {
+            Unreadable::NotJson => PublicError::Malformed("The body is not valid JSON."),
+            Unreadable::TooManyEvents => PublicError::TooManyEvents(MAX_BATCH),
         }
+        .into()
     }
 }

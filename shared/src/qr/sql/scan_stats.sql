@@ -20,5 +20,5 @@ SELECT access.verdict, (
         'key', key, 'total', total, 'unique', uniques, 'bots', bots)
         ORDER BY CASE WHEN $8 IN ('day', 'hour') THEN key END, total DESC, bots DESC, key), '[]')
     FROM (SELECT * FROM counted ORDER BY total DESC, bots DESC LIMIT CASE WHEN $8 IN ('day', 'hour') THEN 100000 ELSE 100 END) most
-) AS numbers
+) AS stats
 FROM access

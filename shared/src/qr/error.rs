@@ -1,0 +1,65 @@
+//! Why an operation on codes did not do what was asked.
+
+use tessera_postgres::DatabaseError;
+
+use crate::fields::InvalidFields;
+
+/// Why an operation on codes did not do what was asked. It keeps its cause, and knows no HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// The caller sent no key, or one that is unknown, expired or revoked.
+    #[error("the caller is not known")]
+    Unauthenticated,
+    /// The caller's key lacks the scope that the operation needs.
+    #[error("the key lacks the scope for this")]
+    MissingScope,
+    /// The caller named another owner, for which the key has no right.
+    #[error("the key does not act for this owner")]
+    OtherOwner,
+    /// There is no such code, or the caller may not know of it.
+    #[error("there is no such code")]
+    NotFound,
+    /// The code has another version than the one that the caller holds.
+    #[error("the code has changed in the meantime")]
+    Stale,
+    /// The id is another code's, or was.
+    #[error("the id is taken")]
+    IdTaken,
+    /// A request with the same Idempotency-Key had not ended at the deadline.
+    #[error("a request with the same Idempotency-Key is still running")]
+    StillRunning(#[source] DatabaseError),
+    /// The code leads nowhere any more.
+    #[error("the code leads nowhere: {0:?}")]
+    Inactive(InactiveReason),
+    /// The code leads nowhere yet.
+    #[error("the code becomes valid in {seconds} s")]
+    NotYetValid {
+        /// Seconds until it does.
+        seconds: u64,
+    },
+    /// Fields cannot be taken.
+    #[error(transparent)]
+    Invalid(#[from] InvalidFields),
+    /// Other requests kept changing the same rows for as long as it was tried.
+    #[error("other requests kept changing the same code")]
+    Contended,
+    /// The database did not do what was asked.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A statement decided something that is not in the list: a defect.
+    #[error("a statement gave the verdict {0:?}, which is not in the list")]
+    UnknownVerdict(String),
+}
+
+/// Why a code no longer leads anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InactiveReason {
+    /// Its `expiresAt` has passed.
+    Expired,
+    /// It was scanned `maxScans` times.
+    UsedUp,
+    /// Its owner switched it off.
+    Disabled,
+    /// Its owner deleted it.
+    Deleted,
+}
