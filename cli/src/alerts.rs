@@ -7,7 +7,7 @@ use shared::alerts::Alert;
 use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::types::Type;
 
-use crate::operator::{Which, query};
+use crate::operator::{Selection, query};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -44,20 +44,20 @@ pub enum Command {
         json: bool,
     },
     /// Close alerts that have been looked after; the same failure opens a new one
-    Resolve(Which),
+    Resolve(Selection),
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {
         Command::List { all, json } => {
             let rows = query(&client, &LIST, &[&all]).await?;
-            list(&rows.iter().filter_map(Alert::of_row).collect::<Vec<_>>(), json)
+            list(&rows.iter().filter_map(Alert::from_row).collect::<Vec<_>>(), json)
         }
-        Command::Resolve(which) => {
-            let resolved = query(&client, &RESOLVE, &[&which.id, &which.source]).await?;
-            if let (Some(id), true) = (which.id, resolved.is_empty()) {
+        Command::Resolve(selection) => {
+            let resolved = query(&client, &RESOLVE, &[&selection.id, &selection.source]).await?;
+            if let (Some(id), true) = (selection.id, resolved.is_empty()) {
                 bail!("there is no open alert {id}");
             }
             println!("Resolved: {}", resolved.len());

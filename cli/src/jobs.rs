@@ -9,7 +9,7 @@ use shared::jobs::schedule::ATTEMPTS;
 use tessera_postgres::{IdempotentBy, Statement};
 use tokio_postgres::{Row, types::Type};
 
-use crate::operator::{Which, query, time};
+use crate::operator::{Selection, query, time};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -80,10 +80,10 @@ pub enum Command {
         payload: bool,
     },
     /// Give dead jobs another five attempts, the first at once
-    Redrive(Which),
+    Redrive(Selection),
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {
@@ -104,9 +104,9 @@ pub async fn run(command: Command) -> Result<()> {
             }
             show(row, json)
         }
-        Command::Redrive(which) => {
-            let redriven = query(&client, &REDRIVE, &[&which.id, &which.source, &ATTEMPTS]).await?;
-            if let (Some(id), true) = (which.id, redriven.is_empty()) {
+        Command::Redrive(selection) => {
+            let redriven = query(&client, &REDRIVE, &[&selection.id, &selection.source, &ATTEMPTS]).await?;
+            if let (Some(id), true) = (selection.id, redriven.is_empty()) {
                 bail!("job {id} is not dead, or retention has taken its payload");
             }
             println!("Redriven: {}", redriven.len());

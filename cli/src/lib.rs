@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 pub mod alerts;
+pub mod check_output;
 pub mod connect;
 pub mod dev;
 pub mod doctor;
@@ -13,4 +14,3 @@ pub mod migrate;
 mod operator;
 pub mod smoke;
 pub mod table;
-pub mod verdicts;

@@ -29,7 +29,7 @@ pub enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use tessera_postgres::{Diagnosis, Phase, Statement};
 use tokio_postgres::{Client, Row, types::ToSql};
 
-/// Which rows a command is for.
+/// Selection rows a command is for.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
-pub struct Which {
+pub struct Selection {
     /// This one
     pub(crate) id: Option<i64>,
     /// All of this source

@@ -101,7 +101,7 @@ pub struct Alert {
 impl Alert {
     /// From a row of the table; none when its source is not the name of one, which the table's checks rule out.
     #[must_use]
-    pub fn of_row(row: &Row) -> Option<Self> {
+    pub fn from_row(row: &Row) -> Option<Self> {
         Some(Self {
             id: row.get("id"),
             code: Code::from_database(row.get("code")),

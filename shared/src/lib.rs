@@ -4,6 +4,7 @@
 //! ([`qr`], [`webhook`]) with its SQL, and [`database`].
 
 pub mod alerts;
+pub mod clock;
 pub mod config;
 pub mod digits;
 pub mod fields;
@@ -14,10 +15,10 @@ pub mod jobs;
 pub mod metrics;
 #[cfg(feature = "migrations")]
 pub mod migrations;
-mod process;
+pub mod process;
 pub mod qr;
 pub mod request;
 pub mod scheduled;
 pub mod statements;
-pub mod telemetry;
+mod telemetry;
 pub mod webhook;

@@ -3,7 +3,7 @@
 //!
 //! Namespace [`NAMESPACE`], dimensions `Function` (`AWS_LAMBDA_FUNCTION_NAME`) and `Stage` (`TESSERA_STAGE`, `dev`
 //! without). Only metrics that are not zero are written, so that a warm redirect's line has about 400 bytes and the
-//! longest possible one less than [`LONGEST_LINE`].
+//! longest possible one less than [`MAX_LINE`].
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -13,16 +13,20 @@ use serde_json::{Map, Value, json};
 use tessera_postgres::FailureKind;
 use tessera_postgres::observer::Event;
 
+use crate::clock::epoch_ms;
+
 /// Where CloudWatch keeps them.
 pub const NAMESPACE: &str = "Tessera";
 
 /// No line is longer, in bytes.
-pub const LONGEST_LINE: usize = 3072;
+pub const MAX_LINE: usize = 3072;
 
 /// Declares the metrics: name and unit.
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $name:ident: $unit:ident,)*) => {
-        /// What is measured. The name in CloudWatch is the variant's.
+    (@shown $name:ident $shown:literal) => { $shown };
+    (@shown $name:ident) => { stringify!($name) };
+    ($($(#[$doc:meta])* $name:ident $(as $shown:literal)?: $unit:ident,)*) => {
+        /// What is measured. The name in CloudWatch is the variant's, or the one beside it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Metric {
             $($(#[$doc])* $name,)*
@@ -36,7 +40,7 @@ macro_rules! metrics {
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Metric::$name => stringify!($name),)*
+                    $(Metric::$name => metrics!(@shown $name $($shown)?),)*
                 }
             }
 
@@ -61,13 +65,13 @@ metrics! {
     /// Statements sent again after a failure.
     Retries: Count,
     /// Of these, because no server took the statement: refused, cut off or unreachable while connecting.
-    RetriesNeverRan: Count,
+    RetriesNotSent as "RetriesNeverRan": Count,
     /// Of these, because the server or pooler was starting, full or waking up.
-    RetriesBusy: Count,
+    RetriesServerBusy as "RetriesBusy": Count,
     /// Of these, because the server had undone the statement: a deadlock, a serialization failure, a lock not had.
-    RetriesUndone: Count,
+    RetriesRolledBack as "RetriesUndone": Count,
     /// Of these, because this server or connection would not do: a standby after a failover, a session that was ended.
-    RetriesUndoneElsewhere: Count,
+    RetriesRolledBackReconnect as "RetriesUndoneElsewhere": Count,
     /// Of these, because the connection went and nobody knows whether the statement ran.
     RetriesUnknown: Count,
     /// Of these, because the credentials were refused and have been read anew.
@@ -174,10 +178,10 @@ pub(crate) fn observe_database(event: Event) {
 /// Where retries after a kind of failure are counted; none for what is never retried.
 fn retries_of(kind: FailureKind) -> Option<Metric> {
     match kind {
-        FailureKind::NotSent => Some(Metric::RetriesNeverRan),
-        FailureKind::ServerBusy => Some(Metric::RetriesBusy),
-        FailureKind::RolledBack => Some(Metric::RetriesUndone),
-        FailureKind::RolledBackReconnect => Some(Metric::RetriesUndoneElsewhere),
+        FailureKind::NotSent => Some(Metric::RetriesNotSent),
+        FailureKind::ServerBusy => Some(Metric::RetriesServerBusy),
+        FailureKind::RolledBack => Some(Metric::RetriesRolledBack),
+        FailureKind::RolledBackReconnect => Some(Metric::RetriesRolledBackReconnect),
         FailureKind::Unknown => Some(Metric::RetriesUnknown),
         FailureKind::Credentials => Some(Metric::RetriesCredentials),
         FailureKind::Cancelled => Some(Metric::RetriesCancelled),
@@ -208,8 +212,7 @@ pub async fn measured<F: Future>(request_id: &str, invocation: F) -> F::Output {
         .scope(meter, async {
             let output = invocation.await;
             if let Some(dimensions) = DIMENSIONS.get()
-                && let Some(line) =
-                    METER.with(|meter| line(meter, dimensions, request_id, crate::health::local_epoch_ms()))
+                && let Some(line) = METER.with(|meter| line(meter, dimensions, request_id, epoch_ms()))
             {
                 // One write, so that lines of concurrent requests do not mix. A log that cannot be written is no reason
                 // to fail a request.
@@ -309,7 +312,7 @@ mod tests {
     #[test]
     fn the_longest_line_is_bounded() {
         let line = line(&meter(|_| 123_456_789.123), &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
-        assert!(line.len() < LONGEST_LINE, "{} bytes", line.len());
+        assert!(line.len() < MAX_LINE, "{} bytes", line.len());
     }
 
     #[test]

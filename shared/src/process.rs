@@ -9,16 +9,19 @@ use tessera_postgres::TrustStore;
 use crate::config::{ConfigError, Environment};
 use crate::telemetry;
 
-/// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends.
+/// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends. `Function` is any type of
+/// the function's own crate, such as its handler: by its path the log knows which lines are the function's.
 ///
 /// A wrong configuration ends the process with one line that names the variable.
-pub(crate) fn live<App, Error: Display>(
+pub fn run<Function, App, Error: Display>(
     start: impl FnOnce(&Environment, &Arc<TrustStore>) -> Result<App, ConfigError>,
     run: impl AsyncFnOnce(App) -> Result<(), Error>,
 ) -> ExitCode {
     let trust = Arc::new(TrustStore::prepare());
-    let environment = Environment::of_process();
-    let app = match telemetry::start(&environment).and_then(|()| start(&environment, &trust)) {
+    let environment = Environment::from_process();
+    let app = match telemetry::start(&environment, crate_of::<Function>())
+        .and_then(|()| start(&environment, &trust))
+    {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "configuration");
@@ -34,4 +37,10 @@ pub(crate) fn live<App, Error: Display>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// The name of the crate in which a type was made.
+fn crate_of<T>() -> &'static str {
+    let path = std::any::type_name::<T>();
+    path.split("::").next().unwrap_or(path)
 }

@@ -39,7 +39,7 @@ where
     Future_: Future<Output = Result<Report, DatabaseError>> + Send + 'static,
     Report: Serialize + Send + 'static,
 {
-    process::live(start, async |Scheduled { state, database }| {
+    process::run::<Work, _, _>(start, async |Scheduled { state, database }| {
         lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
         lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
             once(Arc::clone(&state), work.clone(), event.context)

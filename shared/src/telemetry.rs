@@ -14,8 +14,9 @@ use crate::metrics;
 ///
 /// With `json`, each invocation's metrics are written as well, see [`crate::metrics`].
 ///
-/// Only Tessera's own lines are written: libraries log what they were given, which may be secret.
-pub fn start(environment: &Environment) -> Result<(), ConfigError> {
+/// Only Tessera's own lines are written, those of `function` (the name of its crate) and of what functions share:
+/// libraries log what they were given, which may be secret.
+pub(crate) fn start(environment: &Environment, function: &'static str) -> Result<(), ConfigError> {
     let level = match environment.get("TESSERA_LOG") {
         None | Some("info") => LevelFilter::INFO,
         Some("error") => LevelFilter::ERROR,
@@ -23,17 +24,7 @@ pub fn start(environment: &Environment) -> Result<(), ConfigError> {
         Some("debug") => LevelFilter::DEBUG,
         Some(_) => return Err(ConfigError::malformed("TESSERA_LOG", "must be error, warn, info or debug")),
     };
-    let ours = [
-        "shared",
-        "tessera_postgres",
-        "qr_generate",
-        "qr_redirect",
-        "webhook",
-        "health",
-        "worker",
-        "migrate",
-        "dashboard",
-    ];
+    let ours = ["shared", "tessera_postgres", function];
     let registry = tracing_subscriber::registry()
         .with(Targets::new().with_targets(ours.into_iter().map(|target| (target, level))));
     let lines = tracing_subscriber::fmt::layer();

@@ -1,11 +1,14 @@
 //! The invariants of the README that can be read off the sources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use shared::statements::ALL;
 use tessera_postgres::IdempotentBy;
+
+type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -129,4 +132,104 @@ fn every_declared_statement_is_listed_once_and_says_why_it_may_be_sent_twice() -
         assert_eq!(parameters, statement.parameters.len(), "{}: parameters", statement.name);
     }
     Ok(())
+}
+
+/// The modules that each module of `folder` names, by the first segment of what follows `prefix`. Tests may name any.
+fn dependencies(folder: &str, prefix: &str, module: fn(&str) -> String) -> Result<Dependencies> {
+    let mut named = Dependencies::new();
+    for (path, text) in sources(folder, "rs")? {
+        if path.ends_with("tests.rs") || path.contains("/tests/") {
+            continue;
+        }
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let own = module(path.trim_start_matches(folder).trim_start_matches('/'));
+        let code =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let others = code.split(prefix).skip(1).flat_map(|after| {
+            // `prefix{a, b::C}` names several.
+            let (list, _) = after
+                .strip_prefix('{')
+                .map_or((after, ""), |list| list.split_once('}').unwrap_or((list, "")));
+            let several = after.starts_with('{');
+            list.split(',')
+                .take(if several { usize::MAX } else { 1 })
+                .map(|name| {
+                    name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+                })
+                .collect::<Vec<_>>()
+        });
+        named.entry(own.clone()).or_default().extend(others.filter(|other| *other != own));
+    }
+    let modules: BTreeSet<String> = named.keys().cloned().collect();
+    for others in named.values_mut() {
+        others.retain(|other| modules.contains(other));
+    }
+    Ok(named)
+}
+
+/// A way from a module through those that it names back to itself.
+fn circle(named: &Dependencies) -> Option<Vec<String>> {
+    fn visit(named: &Dependencies, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+        let Some(here) = way.last().cloned() else { return false };
+        for next in &named[&here] {
+            let known = way.contains(next);
+            if known || !done.contains(next) {
+                way.push(next.clone());
+                if known || visit(named, way, done) {
+                    return true;
+                }
+                way.pop();
+            }
+        }
+        done.insert(here);
+        false
+    }
+    let mut done = BTreeSet::new();
+    named.keys().find_map(|start| {
+        let mut way = vec![start.clone()];
+        visit(named, &mut way, &mut done).then_some(way)
+    })
+}
+
+/// `http/serve.rs` is of the module `http`, `metrics.rs` of `metrics`.
+fn top_module(path: &str) -> String {
+    path.split('/').next().unwrap_or(path).trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn no_modules_of_the_shared_crate_need_each_other() -> Result<()> {
+    let mut named = dependencies("shared/src", "crate::", top_module)?;
+    // The list of all statements names every module that has some, for tests and migrations.
+    named.remove("statements");
+    assert_eq!(circle(&named), None, "{named:#?}");
+    for folder in ["qr", "webhook", "jobs", "http"] {
+        let named = dependencies(&format!("shared/src/{folder}"), "super::", top_module)?;
+        assert_eq!(circle(&named), None, "{folder}: {named:#?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_modules_of_the_connection_core_or_of_a_function_need_each_other() -> Result<()> {
+    for folder in ["qr-generate", "qr-redirect", "webhook", "health", "worker", "migrate"] {
+        let named = dependencies(&format!("functions/{folder}/src"), "crate::", top_module)?;
+        assert_eq!(circle(&named), None, "{folder}: {named:#?}");
+    }
+    let named = dependencies("shared/postgres/src", "crate::", top_module)?;
+    assert_eq!(circle(&named), None, "{named:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_circle_is_found_however_long_it_is() {
+    let named = |pairs: &[(&str, &str)]| {
+        let mut named = Dependencies::new();
+        for (from, to) in pairs {
+            named.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+            named.entry((*to).to_owned()).or_default();
+        }
+        named
+    };
+    assert_eq!(circle(&named(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    assert!(circle(&named(&[("a", "b"), ("b", "c"), ("c", "a")])).is_some());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use harness::{Lambda, Postgres, Proxy};
 use serde_json::{Value, json};
-use shared::metrics::{LONGEST_LINE, Metric};
+use shared::metrics::{MAX_LINE, Metric};
 
 /// The lines so far, oldest first.
 fn lines(function: &Lambda) -> Vec<Value> {
@@ -60,7 +60,7 @@ async fn each_invocation_says_what_it_did_once() -> Result<()> {
     assert!(line_number(&redirects, 2).await?.get("Scans").is_none(), "HEAD is no scan");
 
     for line in lines(&codes).into_iter().chain(lines(&redirects)) {
-        assert!(line.to_string().len() < LONGEST_LINE, "{line}");
+        assert!(line.to_string().len() < MAX_LINE, "{line}");
         for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().context("no metrics")? {
             let name = metric["Name"].as_str().context("no name")?;
             assert!(Metric::ALL.iter().any(|metric| metric.name() == name), "{name}");

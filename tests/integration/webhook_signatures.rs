@@ -8,7 +8,8 @@ use harness::{python_environment, run_to_end};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::webhook::signature::{Refusal, Verified, verify};
+use shared::webhook::refusal::Refusal;
+use shared::webhook::signature::{Verified, verify};
 use shared::webhook::source::Sources;
 
 const SIGNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/webhook/sign.py");

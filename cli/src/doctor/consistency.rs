@@ -18,8 +18,8 @@ use tokio_postgres::types::Type;
 use url::Url;
 use uuid::Uuid;
 
+use crate::check_output::{ms, percentile};
 use crate::operator::run_statement;
-use crate::verdicts::{ms, percentile};
 
 /// The bars: create, list, redirect.
 const BARS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(1), Duration::from_millis(500)];

@@ -3,16 +3,17 @@
 //! It reads the connection string as the functions do, takes the same way to the database, and judges with the same
 //! functions as `health`. What it adds is the way itself, step by step, and a try of the main job.
 
+mod connection_url;
 mod consistency;
 mod path;
 mod plan;
 mod probe;
-mod understood;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use shared::clock::epoch_ms;
 use shared::config::Environment;
 use shared::health::{self, Check, Report, Verdict};
 use tessera_postgres::url::DatabaseUrl;
@@ -20,8 +21,8 @@ use tessera_postgres::{Deadline, Diagnosis, ErrorChain, Phase, TrustStore};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use crate::check_output;
 use crate::operator::run_statement;
-use crate::verdicts;
 use plan::Plan;
 
 /// How to look.
@@ -54,13 +55,13 @@ impl Options {
 /// Looks, and tells. Exit code 0: fine; 1: warnings; 2: failures.
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut checks = Vec::new();
-    Box::pin(examine(&options, &Environment::of_process(), &mut checks)).await;
-    verdicts::tell(&checks, options.json)
+    Box::pin(examine(&options, &Environment::from_process(), &mut checks)).await;
+    check_output::print(&checks, options.json)
 }
 
 async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<Check>) {
     let trust = std::sync::Arc::new(TrustStore::prepare());
-    let Some((config, url)) = understood::primary(environment, checks).await else { return };
+    let Some((config, url)) = connection_url::primary(environment, checks).await else { return };
     let Some(client) = path::open(&url, &config, &trust, "", checks).await else { return };
 
     let latency = probe::latency(&client).await;
@@ -106,7 +107,7 @@ const WHY_REPORT: &str = "the database's own view decides most of what follows";
 const REPORT_PATIENCE: Duration = Duration::from_secs(5);
 
 fn late() -> Check {
-    let observed = format!("no answer within {}", verdicts::ms(REPORT_PATIENCE));
+    let observed = format!("no answer within {}", check_output::ms(REPORT_PATIENCE));
     Check::ok("report", observed, WHY_REPORT).when(true, Verdict::Fail, health::advice(Diagnosis::Slow))
 }
 
@@ -116,8 +117,8 @@ async fn report(client: &Client) -> Result<Report, Check> {
     let rows = run_statement(client, &health::REPORT, &[&nobody, &true, &health::TABLES])
         .await
         .map_err(|error| refused("report", WHY_REPORT, &error))?;
-    match rows.first().map(health::facts_of) {
-        Some(Ok(facts)) => Ok(Report::of(facts, health::local_epoch_ms())),
+    match rows.first().map(health::parse_facts) {
+        Some(Ok(facts)) => Ok(Report::new(facts, epoch_ms())),
         _ => Err(Check::ok("report", "not of the expected shape", WHY_REPORT).when(
             true,
             Verdict::Fail,
@@ -128,11 +129,11 @@ async fn report(client: &Client) -> Result<Report, Check> {
 
 async fn replica(environment: &Environment, trust: &TrustStore, checks: &mut Vec<Check>) {
     let Some(config) = environment.replica() else { return };
-    let Some(url) = understood::read(&config, "replica_", checks).await else { return };
+    let Some(url) = connection_url::read(&config, "replica_", checks).await else { return };
     let Some(client) = path::open(&url, &config, trust, "replica_", checks).await else { return };
     let answered = run_statement(&client, &health::REPLICA, &[]).await;
     match answered {
-        Ok(rows) => checks.extend(rows.first().and_then(|row| health::replica_of(row).ok())),
+        Ok(rows) => checks.extend(rows.first().and_then(|row| health::check_from_replica_row(row).ok())),
         Err(error) => checks.push(refused("read_replica", "reads go there", &error)),
     }
 }

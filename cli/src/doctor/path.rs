@@ -17,7 +17,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, NoTls};
 
 use super::pooler;
-use crate::verdicts;
+use crate::check_output;
 
 const WHY: &str = "nothing works without a connection";
 
@@ -95,13 +95,13 @@ impl Steps {
 impl std::fmt::Display for Steps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, tcp, login, .. } = self;
-        write!(f, "in {}: name {}, ", verdicts::ms(self.total()), verdicts::ms(*name))?;
-        write!(f, "TCP {}, ", verdicts::ms(*tcp))?;
+        write!(f, "in {}: name {}, ", check_output::ms(self.total()), check_output::ms(*name))?;
+        write!(f, "TCP {}, ", check_output::ms(*tcp))?;
         match self.tls {
-            Some(tls) => write!(f, "TLS {}, ", verdicts::ms(tls))?,
+            Some(tls) => write!(f, "TLS {}, ", check_output::ms(tls))?,
             None => f.write_str("no TLS, ")?,
         }
-        write!(f, "login {}", verdicts::ms(*login))?;
+        write!(f, "login {}", check_output::ms(*login))?;
         match self.address {
             Some(address) => write!(f, " ({address})"),
             None => f.write_str(" (a Unix socket)"),

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 
 use super::path;
 use super::plan::Plan;
-use crate::verdicts::{ms, percentile};
+use crate::check_output::{ms, percentile};
 
 const SAMPLES: usize = 20;
 /// Beyond this a create, which is one round trip, is felt.

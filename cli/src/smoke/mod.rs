@@ -15,7 +15,7 @@ use shared::health::{Check, Verdict};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::verdicts::{self, ms, percentile};
+use crate::check_output::{self, ms, percentile};
 use client::{Kind, Smoke};
 
 /// For everything but cleaning up.
@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     });
     checks.extend(speeds(&mut smoke));
 
-    verdicts::tell(&checks, options.json)
+    check_output::print(&checks, options.json)
 }
 
 async fn all(smoke: &mut Smoke, options: &Options, checks: &mut Vec<Check>) {

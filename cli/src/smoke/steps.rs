@@ -11,14 +11,14 @@ use tessera_postgres::ErrorChain;
 use uuid::Uuid;
 
 use super::client::{Answer, Kind, Smoke};
-use crate::verdicts;
+use crate::check_output;
 
 /// How far a replica may be behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TARGET: &str = "https://example.com/smoke";
 
 /// The outcome of a step, as a check.
-pub(super) fn told(
+pub(super) fn check_from_result(
     name: &'static str,
     why: &'static str,
     outcome: Result<String>,
@@ -39,7 +39,7 @@ pub(super) async fn quick(smoke: &mut Smoke) -> Check {
         let version = answer["version"].as_str().context("GET /health answers, but not as Tessera does")?;
         Ok(format!("version {version} answers"))
     };
-    told(
+    check_from_result(
         "reachable",
         "nothing else can be tried without it",
         outcome.await,
@@ -68,7 +68,7 @@ pub(super) async fn create_list_scan(smoke: &mut Smoke, rounds: u16) -> Check {
         ensure!(listed == rounds && followed == rounds, rates);
         Ok(rates)
     };
-    told(
+    check_from_result(
         "create_list_scan",
         "a code that was just made must be there at once",
         outcome.await,
@@ -91,7 +91,7 @@ pub(super) async fn images(smoke: &mut Smoke) -> Check {
         }
         Ok("SVG and PNG, to be cached for a year".to_owned())
     };
-    told(
+    check_from_result(
         "images",
         "a code that cannot be printed is none",
         outcome.await,
@@ -114,7 +114,7 @@ pub(super) async fn edit(smoke: &mut Smoke) -> Check {
         );
         Ok("the next scan went to the new target".to_owned())
     };
-    told(
+    check_from_result(
         "edit",
         "a dynamic code is one that can be led elsewhere",
         outcome.await,
@@ -132,14 +132,19 @@ pub(super) async fn counts(smoke: &mut Smoke) -> Check {
             let total = &code["scans"]["total"];
             let waited = begun.elapsed();
             if *total == 2 {
-                return Ok(format!("2 of 2 scans counted, seen within {}", verdicts::ms(waited)));
+                return Ok(format!("2 of 2 scans counted, seen within {}", check_output::ms(waited)));
             }
             // A read replica may be behind; nothing else may.
             ensure!(waited < PATIENCE, "{total} scans counted instead of 2");
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
-    told("counts", "scans are what owners look at", outcome.await, "see qr-redirect's log of the two scans")
+    check_from_result(
+        "counts",
+        "scans are what owners look at",
+        outcome.await,
+        "see qr-redirect's log of the two scans",
+    )
 }
 
 /// The same Idempotency-Key twice: one code.
@@ -153,7 +158,7 @@ pub(super) async fn replay(smoke: &mut Smoke) -> Check {
         ensure!(again.header("idempotency-replayed") == "true", "Idempotency-Replayed is missing");
         Ok("the second answer is the first one's".to_owned())
     };
-    told(
+    check_from_result(
         "replay",
         "a double click must not make two",
         outcome.await,
@@ -170,7 +175,12 @@ pub(super) async fn refusals(smoke: &mut Smoke) -> Check {
         smoke.scan("NOSUCHCODE0SMOKE").await?.expect("an unknown id", 404)?;
         Ok("a bad target is 422 by name, an unknown id 404".to_owned())
     };
-    told("refusals", "mistakes must be told, and not be stored", outcome.await, "see the functions' logs")
+    check_from_result(
+        "refusals",
+        "mistakes must be told, and not be stored",
+        outcome.await,
+        "see the functions' logs",
+    )
 }
 
 /// `GET /health?deep=true`.
@@ -194,7 +204,11 @@ pub(super) async fn deep(smoke: &mut Smoke) -> Check {
     let outcome = outcome.await;
     let is_degraded = outcome.as_deref().is_ok_and(|observed| observed.starts_with("degraded"));
     let advice = "run `cargo tessera doctor` with the deployment's DATABASE_URL: it says what and why";
-    told("health", "the deployment's own view", outcome, advice).when(is_degraded, Verdict::Warn, advice)
+    check_from_result("health", "the deployment's own view", outcome, advice).when(
+        is_degraded,
+        Verdict::Warn,
+        advice,
+    )
 }
 
 /// Deletes what was made; a deleted code must lead nowhere.
@@ -215,7 +229,7 @@ pub(super) async fn clean_up(smoke: &mut Smoke) -> Check {
         }
         Ok(format!("{} codes deleted", made.len()))
     };
-    told(
+    check_from_result(
         "clean_up",
         "a trial leaves nothing behind, and a deleted code leads nowhere",
         outcome.await,

@@ -10,7 +10,7 @@ use shared::webhook::source::{Source, Sources};
 use uuid::Uuid;
 
 use super::client::{Answer, Kind, Smoke};
-use super::steps::told;
+use super::steps::check_from_result;
 
 /// `source`: `NAME=whsec_…`.
 pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
@@ -31,7 +31,7 @@ pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
         smoke.send(Kind::Other, request).await?.expect("a forged event", 401)?;
         Ok("stored once, known again, a forged one refused".to_owned())
     };
-    told(
+    check_from_result(
         "webhook",
         "senders give up on a receiver that loses or repeats events",
         outcome.await,

@@ -10,19 +10,13 @@ use shared::http::{
 };
 
 use shared::request::Caller;
-use tessera_postgres::Database;
 
-use crate::report;
+use crate::report::{self, Databases};
 
 /// The document is part of the binary: it describes this release and no other.
 const OPENAPI: &str = include_str!("../../../openapi.yaml");
 
-pub(crate) struct State {
-    pub(crate) database: Arc<Database>,
-    pub(crate) replica: Option<Database>,
-}
-
-pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(databases: Arc<Databases>, invocation: Invocation, request: Request) -> Answer {
     let path = request.raw_http_path().trim_end_matches('/');
     if !matches!(path, "/health" | "/openapi.yaml") {
         return Err(PublicError::NotFound.into());
@@ -33,13 +27,15 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
     if path == "/openapi.yaml" {
         return Ok(respond(StatusCode::OK, "application/yaml", Body::Text(OPENAPI.to_owned())));
     }
-    match asked(&request)? {
-        Asked::Quick => Ok(json(StatusCode::OK, &json!({"status": Status::Ok, "version": report::VERSION}))),
-        Asked::Deep => {
-            let outcome = report::gather(&state, Detail::Status, invocation.deadline).await;
+    match parse_form(&request)? {
+        ReportForm::Quick => {
+            Ok(json(StatusCode::OK, &json!({"status": Status::Ok, "version": report::VERSION})))
+        }
+        ReportForm::Deep => {
+            let outcome = report::gather(&databases, Detail::Status, invocation.deadline).await;
             Ok(report::summary(&outcome))
         }
-        full @ (Asked::Detailed | Asked::Prometheus) => {
+        full @ (ReportForm::Detailed | ReportForm::Prometheus) => {
             // Nobody but the holder of a key can have `ops:read`, so others need not be looked up.
             let Caller::Key(key) = caller(&request, None) else {
                 return Err(match caller(&request, None) {
@@ -47,14 +43,14 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
                     _ => PublicError::Unauthenticated.into(),
                 });
             };
-            let outcome = report::gather(&state, Detail::Full(&key), invocation.deadline).await;
+            let outcome = report::gather(&databases, Detail::Full(&key), invocation.deadline).await;
             let report = match outcome {
                 Ok(report) if report::permits(&report)? => report,
                 // Without a table of keys nobody can be known, and nobody learns more than everybody may.
                 outcome => return Ok(report::summary(&outcome)),
             };
             Ok(match full {
-                Asked::Prometheus => {
+                ReportForm::Prometheus => {
                     let text = health::prometheus(&report);
                     respond(StatusCode::OK, health::CONTENT_TYPE, Body::Text(text))
                 }
@@ -66,26 +62,26 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
 
 /// The forms of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum ReportForm {
     Quick,
     Deep,
     Detailed,
     Prometheus,
 }
 
-fn asked(request: &Request) -> Result<Asked, PublicError> {
-    let mut asked = Asked::Quick;
+fn parse_form(request: &Request) -> Result<ReportForm, PublicError> {
+    let mut widest = ReportForm::Quick;
     for (name, value) in query_pairs(request) {
-        let of_flag = |form| match value.as_str() {
+        let flag = |form| match value.as_str() {
             "true" | "1" | "" => Ok(Some(form)),
             "false" | "0" => Ok(None),
             _ => Err(PublicError::invalid(&name, "must be true or false")),
         };
         let form = match name.as_str() {
-            "deep" => of_flag(Asked::Deep)?,
-            "detailed" => of_flag(Asked::Detailed)?,
+            "deep" => flag(ReportForm::Deep)?,
+            "detailed" => flag(ReportForm::Detailed)?,
             "format" => match value.as_str() {
-                "prometheus" => Some(Asked::Prometheus),
+                "prometheus" => Some(ReportForm::Prometheus),
                 "json" => None,
                 _ => return Err(PublicError::invalid("format", "must be json or prometheus")),
             },
@@ -93,9 +89,9 @@ fn asked(request: &Request) -> Result<Asked, PublicError> {
             _ => None,
         };
         // The most telling form wins, whatever the order.
-        if let Some(form) = form.filter(|form| *form as u8 > asked as u8) {
-            asked = form;
+        if let Some(form) = form.filter(|form| *form as u8 > widest as u8) {
+            widest = form;
         }
     }
-    Ok(asked)
+    Ok(widest)
 }

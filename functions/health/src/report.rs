@@ -1,14 +1,13 @@
 //! A report, and how much of it a caller is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use shared::health::{self, Check, Detail, Permission, Report, Status, Verdict};
 use shared::http::{Body, PublicError, Response, StatusCode, json};
 use shared::metrics::{self, Metric};
-use tessera_postgres::{DatabaseError, Deadline, Diagnosis};
-
-use crate::handler::State;
+use tessera_postgres::{Database, DatabaseError, Deadline, Diagnosis};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -19,17 +18,27 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 
 const WHY_DATABASE: &str = "nothing but this page works without the database";
 
-/// Asks the database and, at the same time, its replica.
-pub(crate) async fn gather(state: &State, detail: Detail<'_>, deadline: Deadline) -> Result<Report, Check> {
+/// The databases that are reported on.
+pub(crate) struct Databases {
+    pub(crate) primary: Arc<Database>,
+    pub(crate) replica: Option<Database>,
+}
+
+/// Asks the primary and, at the same time, its replica.
+pub(crate) async fn gather(
+    databases: &Databases,
+    detail: Detail<'_>,
+    deadline: Deadline,
+) -> Result<Report, Check> {
     let deadline = deadline.within(PATIENCE);
     let replica = async {
-        match &state.replica {
+        match &databases.replica {
             Some(replica) => Some(health::replica(replica, deadline).await),
             None => None,
         }
     };
     let (report, replica) =
-        tokio::join!(Box::pin(health::report(&state.database, detail, deadline)), Box::pin(replica));
+        tokio::join!(Box::pin(health::report(&databases.primary, detail, deadline)), Box::pin(replica));
     let mut report = report.map_err(|error| failed("database", Verdict::Fail, WHY_DATABASE, &error))?;
     report.add(Check::ok("database", "reached", WHY_DATABASE));
     match replica {

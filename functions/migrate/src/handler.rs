@@ -10,12 +10,12 @@ use shared::migrations::{self, Migration, MigrationError};
 use tessera_postgres::direct;
 use tessera_postgres::{DatabaseConfig, Deadline, TrustStore};
 
-use crate::stack::{self, Request, What};
+use crate::stack::{self, RequestType, StackRequest};
 
-/// What invocations share.
+/// RequestType invocations share.
 pub(crate) struct State {
     pub(crate) config: DatabaseConfig,
-    pub(crate) trust: TrustStore,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) client: reqwest::Client,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct State {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Event {
-    Stack(Request),
+    Stack(StackRequest),
     Operator(Command),
 }
 
@@ -49,12 +49,12 @@ pub(crate) async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Resu
     match event {
         Event::Operator(command) => run(&state, command, deadline).await,
         Event::Stack(request) => {
-            let outcome = match request.what {
-                What::Create | What::Update => run(&state, Command::Up, deadline).await,
+            let outcome = match request.request_type {
+                RequestType::Create | RequestType::Update => run(&state, Command::Up, deadline).await,
                 // The database is the owner's, and outlives the stack.
-                What::Delete => Ok(Value::Null),
+                RequestType::Delete => Ok(Value::Null),
             };
-            stack::answer(&state.client, &request, &outcome).await?;
+            stack::respond(&state.client, &request, &outcome).await?;
             Ok(Value::Null)
         }
     }
@@ -66,12 +66,12 @@ async fn run(state: &State, command: Command, deadline: Deadline) -> Result<Valu
         "the database cannot be reached, or does not let us in; the function's log says why"
     })?;
     Ok(match command {
-        Command::Up => json!({"applied": names(&migrations::up(&client).await.map_err(logged)?)}),
+        Command::Up => json!({"applied": names(&migrations::up(&client).await.map_err(log_whole)?)}),
         Command::Down { steps } => {
-            json!({"reverted": names(&migrations::down(&client, steps.into()).await.map_err(logged)?)})
+            json!({"reverted": names(&migrations::down(&client, steps.into()).await.map_err(log_whole)?)})
         }
         Command::Status => {
-            let status = migrations::status(&client).await.map_err(logged)?;
+            let status = migrations::status(&client).await.map_err(log_whole)?;
             json!({"migrations": status})
         }
     })
@@ -82,7 +82,7 @@ fn names(migrations: &[Migration]) -> Vec<&str> {
 }
 
 /// Whole for the log: PostgreSQL's own message is in the cause.
-fn logged(error: MigrationError) -> Error {
+fn log_whole(error: MigrationError) -> Error {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "migrate");
     error.into()

@@ -10,25 +10,25 @@ use serde_json::{Value, json};
 /// The resource's only physical id: the schema is one thing, so no update replaces it.
 const SCHEMA: &str = "tessera-schema";
 /// Of the reason, so that the answer stays below CloudFormation's 4,096 bytes.
-const LONGEST_REASON: usize = 1000;
+const MAX_REASON: usize = 1000;
 /// Of one try to answer. Without an answer the stack waits for its own limit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
-/// What happens to the resource.
+/// RequestType happens to the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) enum What {
+pub(crate) enum RequestType {
     Create,
     Update,
     Delete,
 }
 
-/// A custom resource's request. `ResponseURL` is presigned: whoever has it can answer, so it is not logged.
+/// A custom resource's request. `ResponseURL` is presigned: whoever has it can answer, so it is not log_whole.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Request {
+pub(crate) struct StackRequest {
     #[serde(rename = "RequestType")]
-    pub(crate) what: What,
+    pub(crate) request_type: RequestType,
     #[serde(rename = "ResponseURL")]
     response_url: String,
     stack_id: String,
@@ -38,14 +38,14 @@ pub(crate) struct Request {
 }
 
 /// Tells CloudFormation how it went. A failure makes it roll the stack back, which is the point.
-pub(crate) async fn answer(
+pub(crate) async fn respond(
     client: &reqwest::Client,
-    request: &Request,
+    request: &StackRequest,
     outcome: &Result<Value, Error>,
 ) -> Result<(), Error> {
     let (status, reason) = match outcome {
         Ok(_) => ("SUCCESS", String::new()),
-        Err(error) => ("FAILED", error.to_string().chars().take(LONGEST_REASON).collect()),
+        Err(error) => ("FAILED", error.to_string().chars().take(MAX_REASON).collect()),
     };
     let body = json!({
         "Status": status,
@@ -63,7 +63,7 @@ pub(crate) async fn answer(
         let sent = put.send().await.and_then(reqwest::Response::error_for_status);
         match sent.map_err(reqwest::Error::without_url) {
             Ok(_) => return Ok(()),
-            Err(error) if attempt == ANSWER_TRIES => {
+            Err(error) if attempt == MAX_ATTEMPTS => {
                 tracing::error!(%error, "CloudFormation was not told");
                 return Err(error.into());
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::http::{
     Answer, Body, HandlerError, HeaderValue, Invocation, Method, PublicError, Request, RequestExt as _,
-    Response, StatusCode, header, query_pairs, segments,
+    Response, StatusCode, header, query_pairs, segments, source_address,
 };
 use shared::qr::id::ShortId;
 use shared::qr::scan::follow;
@@ -17,7 +17,8 @@ pub(crate) async fn handle(database: Arc<Database>, invocation: Invocation, requ
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(PublicError::MethodNotAllowed("GET, HEAD").into());
     }
-    let redirect = follow(&database, &id, &Visit::from_request(&request), invocation.deadline).await?;
+    let visit = Visit::new(request.method(), request.headers(), source_address(&request));
+    let redirect = follow(&database, &id, &visit, invocation.deadline).await?;
 
     let forwarded = redirect.forward_query.then(|| query_pairs(&request));
     let location = location(&redirect.target_url, forwarded.as_deref())

@@ -12,7 +12,8 @@ use shared::metrics::{self, Metric};
 use shared::webhook::accept::accept;
 use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::event::{self, Envelope, Message};
-use shared::webhook::signature::{self, Refusal, Verified};
+use shared::webhook::refusal::Refusal;
+use shared::webhook::signature::{self, Verified};
 use shared::webhook::source::Sources;
 use tessera_postgres::Database;
 use uuid::Uuid;
@@ -102,8 +103,8 @@ fn denied(denial: Denial) -> PublicError {
 /// By field and fault alone: an event's id, type and values are the sender's.
 fn log_failures(source: &str, events: &[Envelope<'_>], is_new: &[bool]) {
     for (event, _) in events.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
-        if let Err(nonsense) = &event.effects {
-            tracing::warn!(source, reason = %nonsense, "event kept as failed");
+        if let Err(invalid) = &event.effects {
+            tracing::warn!(source, reason = %invalid, "event kept as failed");
             metrics::count(Metric::FailedEvents);
         }
     }
@@ -143,10 +144,10 @@ fn answer_batch(events: &[Envelope<'_>], is_new: &[bool]) -> shared::http::Respo
         match (&event.effects, is_new) {
             (_, false) => answer.duplicates += 1,
             (Ok(_), true) => answer.accepted += 1,
-            (Err(nonsense), true) => answer.failed.push(FailedItem {
+            (Err(invalid), true) => answer.failed.push(FailedItem {
                 index,
                 event_id: &event.event_id,
-                reason: nonsense.to_string(),
+                reason: invalid.to_string(),
             }),
         }
     }

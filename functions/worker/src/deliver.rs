@@ -6,78 +6,80 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, Response, redirect};
 use shared::jobs::claim::Job;
-use shared::jobs::finish::{Ending, Outcome};
+use shared::jobs::finish::{DeliveryResult, Outcome};
 use shared::jobs::redact;
 use shared::webhook::sign::signatures;
 use shared::webhook::source::{Source, Sources};
 use tessera_postgres::tls::{TlsError, TrustStore};
 
-use crate::address::{Forbidden, Guard};
 use crate::retry_after::retry_after;
 use crate::settings::Settings;
+use crate::ssrf::{ForbiddenAddress, PublicAddressResolver};
 
 /// Bytes of an answer that are read, at most.
-const MAX_ANSWER: usize = 1024;
+const MAX_ANSWER_BYTES: usize = 1024;
 
 /// Delivers. Made for each run: a connection kept over a freeze would be dead.
-pub(crate) struct Courier {
+pub(crate) struct WebhookClient {
     client: Client,
-    guard: Guard,
+    resolver: PublicAddressResolver,
     timeout: Duration,
 }
 
 /// The HTTP client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoCourier {
+pub(crate) enum BuildClientError {
     #[error("the system's certificate authorities: {0}")]
     Trust(#[from] TlsError),
     #[error("the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-impl Courier {
-    pub(crate) fn new(settings: &Settings, trust: &TrustStore) -> Result<Self, NoCourier> {
-        let guard = Guard { allow_loopback: settings.allow_loopback };
+impl WebhookClient {
+    pub(crate) fn new(settings: &Settings, trust: &TrustStore) -> Result<Self, BuildClientError> {
+        let resolver = PublicAddressResolver { allow_loopback: settings.allow_loopback };
         let client = Client::builder()
             .tls_backend_preconfigured(trust.web_connector()?)
-            .dns_resolver(guard)
+            .dns_resolver(resolver)
             // A proxy would resolve the host itself, unguarded.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .timeout(settings.timeout)
             .user_agent(concat!("Tessera/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, guard, timeout: settings.timeout })
+        Ok(Self { client, resolver, timeout: settings.timeout })
     }
 
     /// Delivers `job`, within the configured time.
-    pub(crate) async fn deliver(&self, job: &Job, sources: &Sources) -> Ending {
+    pub(crate) async fn deliver(&self, job: &Job, sources: &Sources) -> DeliveryResult {
         let endpoint =
             sources.get(&job.source).and_then(|source| Some((source, source.forward_url.as_ref()?)));
-        let Some((source, url)) = endpoint else { return Ending::without_answer(Outcome::NoEndpoint) };
-        let Some(raw) = &job.raw else { return Ending::without_answer(Outcome::NoPayload) };
-        if self.guard.forbids(url) {
-            return Ending::without_answer(Outcome::ForbiddenAddress);
+        let Some((source, url)) = endpoint else {
+            return DeliveryResult::without_answer(Outcome::NoEndpoint);
+        };
+        let Some(raw) = &job.raw else { return DeliveryResult::without_answer(Outcome::NoPayload) };
+        if self.resolver.forbids(url) {
+            return DeliveryResult::without_answer(Outcome::ForbiddenAddress);
         }
         match self.client.post(url.clone()).headers(headers(source, job, raw)).body(raw.clone()).send().await
         {
             Ok(answer) => self.read(answer, raw).await,
-            Err(error) => Ending::without_answer(outcome_of(&error)),
+            Err(error) => DeliveryResult::without_answer(outcome_from_error(&error)),
         }
     }
 
-    async fn read(&self, answer: Response, payload: &[u8]) -> Ending {
+    async fn read(&self, answer: Response, payload: &[u8]) -> DeliveryResult {
         let status = answer.status();
         let retry_after = retry_after(answer.headers(), Timestamp::now());
         // The status has decided. A body that comes slowly, or never ends, changes nothing.
-        let body = tokio::time::timeout(self.timeout / 10, beginning(answer)).await.unwrap_or_default();
+        let body = tokio::time::timeout(self.timeout / 10, read_head(answer)).await.unwrap_or_default();
         let answer_head = if status.is_success() { None } else { redact::head(&body, payload) };
         let outcome = match status {
             StatusCode::GONE => Outcome::Gone,
             status if status.is_success() => Outcome::Delivered,
             _ => Outcome::Refused,
         };
-        Ending { outcome, status: Some(status.as_u16()), answer_head, retry_after }
+        DeliveryResult { outcome, status: Some(status.as_u16()), answer_head, retry_after }
     }
 }
 
@@ -104,23 +106,23 @@ fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
     headers
 }
 
-async fn beginning(mut answer: Response) -> Vec<u8> {
+async fn read_head(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < MAX_ANSWER
+    while body.len() < MAX_ANSWER_BYTES
         && let Ok(Some(chunk)) = answer.chunk().await
     {
-        body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - body.len())]);
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER_BYTES - body.len())]);
     }
     body
 }
 
-fn outcome_of(error: &reqwest::Error) -> Outcome {
+fn outcome_from_error(error: &reqwest::Error) -> Outcome {
     if error.is_timeout() {
         return Outcome::Timeout;
     }
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if error.is::<Forbidden>() {
+        if error.is::<ForbiddenAddress>() {
             return Outcome::ForbiddenAddress;
         }
         cause = error.source();

@@ -1,10 +1,10 @@
 //! Delivers jobs until nothing is due or time is up. A schedule starts it, by default once a minute.
 
-mod address;
 mod deliver;
 mod retry_after;
 mod run;
 mod settings;
+mod ssrf;
 
 use std::process::ExitCode;
 use std::sync::Arc;

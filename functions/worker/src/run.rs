@@ -7,21 +7,21 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use shared::http::Invocation;
 use shared::jobs::claim::{Job, claim};
-use shared::jobs::finish::{Ending, Fate, finish};
+use shared::jobs::finish::{DeliveryResult, NextState, finish};
 use shared::jobs::retention::clean;
 use shared::metrics::{self, Metric};
 use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::source::Sources;
 use tessera_postgres::{Database, DatabaseError, Deadline, TrustStore};
 
-use crate::deliver::Courier;
+use crate::deliver::WebhookClient;
 use crate::settings::Settings;
 
 /// Jobs that one delivery slot may get from one claim: enough that the database is not asked for each, few enough that a
 /// dead worker holds back little.
-const ROUNDS: u32 = 5;
+const MAX_ROUNDS: u32 = 5;
 /// Kept back from the deliveries for saying how they ended.
-const TO_FINISH: Duration = Duration::from_secs(2);
+const FINISH_RESERVE: Duration = Duration::from_secs(2);
 /// A lease outlives its run by this: what was on its way when the run ended has arrived or failed by then.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
@@ -40,7 +40,7 @@ pub(crate) struct Report {
     delivered: usize,
     to_retry: usize,
     dead: usize,
-    /// Endings that came after their lease and were not heard.
+    /// Endings that came after their lease and were not accepted.
     late: usize,
 }
 
@@ -48,11 +48,11 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
     let State { database, settings, .. } = &*state;
     let deadline = invocation.deadline;
     let mut report = Report::default();
-    let mut equipment = None;
+    let mut delivery = None;
     let mut retention_due = false;
     loop {
-        let most = capacity(settings, deadline);
-        if most == 0 {
+        let max_jobs = capacity(settings, deadline);
+        if max_jobs == 0 {
             if report.claimed == 0 {
                 tracing::error!(
                     "no time for one delivery: the function's timeout is too short for WORKER_TIMEOUT_SECONDS"
@@ -60,23 +60,23 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
             }
             break;
         }
-        let claimed = claim(database, most, deadline.left() + LEASE_MARGIN, deadline).await?;
+        let claimed = claim(database, max_jobs, deadline.left() + LEASE_MARGIN, deadline).await?;
         retention_due |= claimed.retention_due;
         report.dead += usize::try_from(claimed.given_up).unwrap_or_default();
         if claimed.jobs.is_empty() {
             break;
         }
-        if equipment.is_none() {
-            equipment = equip(&state, deadline).await;
+        if delivery.is_none() {
+            delivery = build_client(&state, deadline).await;
         }
         // Its leases end by themselves; the next run tries again.
-        let Some((courier, sources)) = &equipment else { break };
+        let Some((client, sources)) = &delivery else { break };
         report.claimed += claimed.jobs.len();
-        let endings = deliver_all(courier, sources, claimed.jobs, settings.concurrency).await;
-        let heard = finish(database, &endings, deadline).await?;
-        report.count(&endings, heard);
+        let results = deliver_all(client, sources, claimed.jobs, settings.concurrency).await;
+        let accepted = finish(database, &results, deadline).await?;
+        report.count(&results, accepted);
     }
-    if retention_due && deadline.left() > TO_FINISH {
+    if retention_due && deadline.left() > FINISH_RESERVE {
         let cleaned = clean(database, settings.retention, deadline).await?;
         tracing::info!(?cleaned, "retention");
     }
@@ -94,45 +94,45 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
 
 /// How many jobs can be delivered in the time left, even if each takes as long as it may.
 fn capacity(settings: &Settings, deadline: Deadline) -> usize {
-    let left = deadline.left().saturating_sub(TO_FINISH.min(deadline.left() / 4));
+    let left = deadline.left().saturating_sub(FINISH_RESERVE.min(deadline.left() / 4));
     // A slow answer's body has a tenth of the timeout more.
     let each = settings.timeout.mul_f64(1.1).as_millis().max(1);
-    let rounds = u32::try_from(left.as_millis() / each).unwrap_or(u32::MAX).min(ROUNDS);
+    let rounds = u32::try_from(left.as_millis() / each).unwrap_or(u32::MAX).min(MAX_ROUNDS);
     settings.concurrency * rounds as usize
 }
 
 /// What deliveries need, made when the first is due: an idle run loads no certificate and no secret.
-async fn equip(state: &State, deadline: Deadline) -> Option<(Courier, Arc<Sources>)> {
-    let courier = Courier::new(&state.settings, &state.trust)
+async fn build_client(state: &State, deadline: Deadline) -> Option<(WebhookClient, Arc<Sources>)> {
+    let client = WebhookClient::new(&state.settings, &state.trust)
         .inspect_err(|error| tracing::error!(%error, "nothing can be delivered"));
     let sources = state.sources.current(deadline).await;
     let sources = sources.inspect_err(|error| tracing::error!(%error, "nothing can be delivered"));
-    Some((courier.ok()?, sources.ok()?))
+    Some((client.ok()?, sources.ok()?))
 }
 
 async fn deliver_all(
-    courier: &Courier,
+    client: &WebhookClient,
     sources: &Sources,
     jobs: Vec<Job>,
     concurrency: usize,
-) -> Vec<(Job, Ending, Fate)> {
+) -> Vec<(Job, DeliveryResult, NextState)> {
     let deliver = async |job: Job| {
-        let ending = courier.deliver(&job, sources).await;
-        let fate = Fate::of(&job, &ending);
-        log(&job, &ending, fate);
+        let result = client.deliver(&job, sources).await;
+        let next_state = NextState::after(&job, &result);
+        log(&job, &result, next_state);
         // Its payload is needed no more, and the run's other deliveries may take a while.
-        (Job { raw: None, ..job }, ending, fate)
+        (Job { raw: None, ..job }, result, next_state)
     };
     stream::iter(jobs).map(deliver).buffer_unordered(concurrency).collect().await
 }
 
 /// By ids of rows, codes and counts alone.
-fn log(job: &Job, ending: &Ending, fate: Fate) {
+fn log(job: &Job, result: &DeliveryResult, next_state: NextState) {
     let (id, source, attempt) = (job.id, &job.source, job.attempt);
-    let (outcome, status) = (ending.outcome.as_str(), ending.status);
-    match fate {
-        Fate::Done => tracing::debug!(job = id, source, attempt, "delivered"),
-        Fate::Waiting(wait) => {
+    let (outcome, status) = (result.outcome.as_str(), result.status);
+    match next_state {
+        NextState::Done => tracing::debug!(job = id, source, attempt, "delivered"),
+        NextState::Waiting(wait) => {
             tracing::warn!(
                 job = id,
                 source,
@@ -143,7 +143,7 @@ fn log(job: &Job, ending: &Ending, fate: Fate) {
                 "not delivered"
             );
         }
-        Fate::Dead => tracing::error!(job = id, source, attempt, outcome, status, "given up"),
+        NextState::Dead => tracing::error!(job = id, source, attempt, outcome, status, "given up"),
     }
 }
 
@@ -155,11 +155,12 @@ impl Report {
         metrics::add(Metric::JobsDead, self.dead as f64);
     }
 
-    fn count(&mut self, endings: &[(Job, Ending, Fate)], heard: i64) {
-        let number = |is: fn(&Fate) -> bool| endings.iter().filter(|(.., fate)| is(fate)).count();
-        self.delivered += number(|fate| matches!(fate, Fate::Done));
-        self.to_retry += number(|fate| matches!(fate, Fate::Waiting(_)));
-        self.dead += number(|fate| matches!(fate, Fate::Dead));
-        self.late += endings.len().saturating_sub(usize::try_from(heard).unwrap_or_default());
+    fn count(&mut self, results: &[(Job, DeliveryResult, NextState)], accepted: i64) {
+        let number =
+            |is: fn(&NextState) -> bool| results.iter().filter(|(.., next_state)| is(next_state)).count();
+        self.delivered += number(|next_state| matches!(next_state, NextState::Done));
+        self.to_retry += number(|next_state| matches!(next_state, NextState::Waiting(_)));
+        self.dead += number(|next_state| matches!(next_state, NextState::Dead));
+        self.late += results.len().saturating_sub(usize::try_from(accepted).unwrap_or_default());
     }
 }

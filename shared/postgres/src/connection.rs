@@ -12,11 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Row};
 
-use crate::database::Parameters;
 use crate::deadline::Deadline;
 use crate::endpoint::{ConnectionTask, Endpoint};
 use crate::failure::Failure;
-use crate::statement::Statement;
+use crate::statement::{Parameters, Statement};
 
 /// A connection idle for longer is not used again: gateways and load balancers drop idle sockets after about 350 s
 /// without a word, and keepalives stop while a container is frozen.

@@ -38,8 +38,9 @@ impl Backoff {
     }
 }
 
-/// Uniform in 0 to 1, from the operating system: containers thawed from one snapshot must not agree.
-fn random_fraction() -> f64 {
+/// A number that is uniform in 0 to 1, from the operating system: containers thawed from one snapshot must not agree.
+#[must_use]
+pub fn random_fraction() -> f64 {
     let random = getrandom::u32().expect("the operating system has randomness");
     f64::from(random) / f64::from(u32::MAX)
 }

@@ -1,6 +1,6 @@
 //! Statements are data: their text, their parameter types, and why each is safe to send twice.
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 /// One SQL statement, which is one operation, one network round trip and one transaction.
 #[derive(Debug)]
@@ -14,6 +14,9 @@ pub struct Statement {
     /// Why the statement may be sent again when the first answer was lost.
     pub idempotent_by: IdempotentBy,
 }
+
+/// Parameters of a statement, in order.
+pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Why a statement is safe to send twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ impl From<tessera_postgres::ConfigError> for ConfigError {
 impl Environment {
     /// Everything that is set. Variables that are not UTF-8 are left out.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };

@@ -33,7 +33,7 @@ pub enum Status {
 impl Status {
     /// Of these checks together.
     #[must_use]
-    pub fn of(checks: &[Check]) -> Self {
+    pub fn from_checks(checks: &[Check]) -> Self {
         match checks.iter().map(|check| check.verdict).max() {
             Some(Verdict::Fail) => Self::Down,
             Some(Verdict::Warn) => Self::Degraded,
@@ -99,7 +99,7 @@ mod tests {
             (vec![Verdict::Warn, Verdict::Fail], Status::Down),
         ] {
             let checks: Vec<_> = verdicts.into_iter().map(check).collect();
-            assert_eq!(Status::of(&checks), status, "{checks:?}");
+            assert_eq!(Status::from_checks(&checks), status, "{checks:?}");
         }
     }
 

@@ -14,6 +14,7 @@ pub use check::{Check, Status, Verdict};
 pub use facts::Facts;
 pub use prometheus::{CONTENT_TYPE, render as prometheus};
 
+use crate::clock::epoch_ms;
 use facts::{Answer, Answers};
 use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Statement, Type};
 
@@ -94,7 +95,7 @@ pub struct ReplicaFacts {
 impl Report {
     /// Judges `facts`; `local_epoch_ms` is this machine's time when they arrived.
     #[must_use]
-    pub fn of(facts: Facts, local_epoch_ms: f64) -> Self {
+    pub fn new(facts: Facts, local_epoch_ms: f64) -> Self {
         let mut checks = checks::all(&facts, local_epoch_ms);
         checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
         Self { facts, checks }
@@ -115,7 +116,7 @@ impl Report {
     /// The worst verdict, in a word.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::of(&self.checks)
+        Status::from_checks(&self.checks)
     }
 }
 
@@ -131,16 +132,16 @@ pub async fn report(
     };
     let is_full = !matches!(detail, Detail::Status);
     let row = database.query_one(&REPORT, &[&key, &is_full, &TABLES], deadline).await?;
-    Ok(Report::of(facts_of(&row)?, local_epoch_ms()))
+    Ok(Report::new(parse_facts(&row)?, epoch_ms()))
 }
 
 /// Asks the replica: one round trip.
 pub async fn replica(database: &Database, deadline: Deadline) -> Result<Check, DatabaseError> {
-    replica_of(&database.query_one(&REPLICA, &[], deadline).await?)
+    check_from_replica_row(&database.query_one(&REPLICA, &[], deadline).await?)
 }
 
 /// What an answer to [`REPLICA`] says.
-pub fn replica_of(row: &tessera_postgres::Row) -> Result<Check, DatabaseError> {
+pub fn check_from_replica_row(row: &tessera_postgres::Row) -> Result<Check, DatabaseError> {
     match row.try_get::<_, Json<ReplicaFacts>>("facts") {
         Ok(Json(facts)) => Ok(checks::replica(&facts)),
         Err(_) => Err(DatabaseError::WrongShape { statement: REPLICA.name }),
@@ -148,7 +149,7 @@ pub fn replica_of(row: &tessera_postgres::Row) -> Result<Check, DatabaseError> {
 }
 
 /// The facts of an answer to [`REPORT`].
-pub fn facts_of(row: &tessera_postgres::Row) -> Result<Facts, DatabaseError> {
+pub fn parse_facts(row: &tessera_postgres::Row) -> Result<Facts, DatabaseError> {
     match row.try_get::<_, Json<Facts>>("facts") {
         Ok(Json(facts)) => Ok(facts),
         Err(error) => {
@@ -156,13 +157,6 @@ pub fn facts_of(row: &tessera_postgres::Row) -> Result<Facts, DatabaseError> {
             Err(DatabaseError::WrongShape { statement: REPORT.name })
         }
     }
-}
-
-/// This machine's time, in milliseconds since the epoch.
-#[must_use]
-pub fn local_epoch_ms() -> f64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    since_epoch.as_secs_f64() * 1000.0
 }
 
 /// Whether the caller may see the details. Without a readable table of keys nobody can be known.

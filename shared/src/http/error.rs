@@ -10,7 +10,7 @@ use tessera_postgres::{DatabaseError, Phase};
 
 use crate::fields::InvalidFields;
 use crate::qr::error::{CodeError, InactiveReason};
-use crate::webhook::configured::Unconfigured as SourcesUnavailable;
+use crate::webhook::configured::SourcesUnavailable;
 use crate::webhook::event::{MAX_BATCH, Unreadable};
 
 /// What a caller is told when a request does not succeed.

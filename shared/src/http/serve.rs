@@ -55,7 +55,7 @@ where
     Handler: Fn(Arc<State>, Invocation, Request) -> Future_ + Clone + Send + Sync + 'static,
     Future_: Future<Output = Answer> + Send + 'static,
 {
-    process::live(
+    process::run::<Handler, _, _>(
         |environment, trust| Ok((environment.connects_at_init()?, start(environment, trust)?)),
         async |(connects_at_init, app)| run(app, connects_at_init, handler).await,
     )

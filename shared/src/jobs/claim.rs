@@ -65,15 +65,15 @@ pub struct Claimed {
     pub retention_due: bool,
 }
 
-/// Takes up to `most` jobs. After `lease` they are due again, unless [`finish`](super::finish::finish) ended them.
+/// Takes up to `max_jobs` jobs. After `lease` they are due again, unless [`finish`](super::finish::finish) ended them.
 pub async fn claim(
     database: &Database,
-    most: usize,
+    max_jobs: usize,
     lease: Duration,
     deadline: Deadline,
 ) -> Result<Claimed, DatabaseError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let rows = database.query(&CLAIM, &[&most, &lease.as_secs_f64(), &Uuid::new_v4()], deadline).await?;
+    let max_jobs = i64::try_from(max_jobs).unwrap_or(i64::MAX);
+    let rows = database.query(&CLAIM, &[&max_jobs, &lease.as_secs_f64(), &Uuid::new_v4()], deadline).await?;
     let first = rows.first().ok_or(DatabaseError::WrongShape { statement: CLAIM.name })?;
     metrics::set(Metric::QueueDepth, first.get("queue_depth"));
     metrics::set(Metric::ConnectionsUsedPercent, first.get("connections_used_percent"));

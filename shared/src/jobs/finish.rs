@@ -63,7 +63,7 @@ impl Outcome {
 
 /// What is to be said of an attempt.
 #[derive(Debug, Clone)]
-pub struct Ending {
+pub struct DeliveryResult {
     /// How it ended.
     pub outcome: Outcome,
     /// The answer's status, if there was an answer.
@@ -74,7 +74,7 @@ pub struct Ending {
     pub retry_after: Option<Duration>,
 }
 
-impl Ending {
+impl DeliveryResult {
     /// Without an answer.
     #[must_use]
     pub fn without_answer(outcome: Outcome) -> Self {
@@ -84,7 +84,7 @@ impl Ending {
 
 /// What becomes of a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fate {
+pub enum NextState {
     /// Delivered.
     Done,
     /// Due again after this time.
@@ -93,16 +93,16 @@ pub enum Fate {
     Dead,
 }
 
-impl Fate {
+impl NextState {
     /// Of a job whose attempt ended so.
     #[must_use]
-    pub fn of(job: &Job, ending: &Ending) -> Self {
-        match ending.outcome {
+    pub fn after(job: &Job, result: &DeliveryResult) -> Self {
+        match result.outcome {
             Outcome::Delivered => Self::Done,
             Outcome::Gone | Outcome::NoPayload => Self::Dead,
             _ => {
                 let attempts_left = job.last_attempt.saturating_sub(job.attempt);
-                schedule::wait(attempts_left, ending.retry_after).map_or(Self::Dead, Self::Waiting)
+                schedule::wait(attempts_left, result.retry_after).map_or(Self::Dead, Self::Waiting)
             }
         }
     }
@@ -120,23 +120,27 @@ impl Fate {
 /// ended and somebody else has taken the jobs.
 pub async fn finish(
     database: &Database,
-    endings: &[(Job, Ending, Fate)],
+    results: &[(Job, DeliveryResult, NextState)],
     deadline: Deadline,
 ) -> Result<i64, DatabaseError> {
-    let column = |outcome: fn(&(Job, Ending, Fate)) -> &'static str| -> Vec<&'static str> {
-        endings.iter().map(outcome).collect()
+    let column = |outcome: fn(&(Job, DeliveryResult, NextState)) -> &'static str| -> Vec<&'static str> {
+        results.iter().map(outcome).collect()
     };
-    let ids: Vec<i64> = endings.iter().map(|(job, ..)| job.id).collect();
-    let attempts: Vec<i32> = endings.iter().map(|(job, ..)| job.attempt).collect();
-    let statuses: Vec<Option<i16>> = endings
+    let ids: Vec<i64> = results.iter().map(|(job, ..)| job.id).collect();
+    let attempts: Vec<i32> = results.iter().map(|(job, ..)| job.attempt).collect();
+    let statuses: Vec<Option<i16>> = results
         .iter()
-        .map(|(_, ending, _)| ending.status.and_then(|status| i16::try_from(status).ok()))
+        .map(|(_, result, _)| result.status.and_then(|status| i16::try_from(status).ok()))
         .collect();
     let heads: Vec<Option<&str>> =
-        endings.iter().map(|(_, ending, _)| ending.answer_head.as_deref()).collect();
-    let waits: Vec<f64> = endings
+        results.iter().map(|(_, result, _)| result.answer_head.as_deref()).collect();
+    let waits: Vec<f64> = results
         .iter()
-        .map(|(.., fate)| if let Fate::Waiting(wait) = fate { wait.as_secs_f64() } else { 0.0 })
+        .map(
+            |(.., next_state)| {
+                if let NextState::Waiting(wait) = next_state { wait.as_secs_f64() } else { 0.0 }
+            },
+        )
         .collect();
     let row = database
         .query_one(
@@ -144,8 +148,8 @@ pub async fn finish(
             &[
                 &ids,
                 &attempts,
-                &column(|(.., fate)| fate.state()),
-                &column(|(_, ending, _)| ending.outcome.as_str()),
+                &column(|(.., next_state)| next_state.state()),
+                &column(|(_, result, _)| result.outcome.as_str()),
                 &statuses,
                 &heads,
                 &waits,
@@ -175,13 +179,14 @@ mod tests {
 
     #[test]
     fn an_attempt_ends_a_job_or_leaves_it_for_later() {
-        let fate = |attempt, outcome| Fate::of(&job(attempt), &Ending::without_answer(outcome));
-        assert_eq!(fate(1, Outcome::Delivered), Fate::Done);
-        assert_eq!(fate(1, Outcome::Gone), Fate::Dead);
-        assert_eq!(fate(1, Outcome::NoPayload), Fate::Dead);
+        let next_state =
+            |attempt, outcome| NextState::after(&job(attempt), &DeliveryResult::without_answer(outcome));
+        assert_eq!(next_state(1, Outcome::Delivered), NextState::Done);
+        assert_eq!(next_state(1, Outcome::Gone), NextState::Dead);
+        assert_eq!(next_state(1, Outcome::NoPayload), NextState::Dead);
         for outcome in [Outcome::Refused, Outcome::Timeout, Outcome::Unreachable, Outcome::NoEndpoint] {
-            assert!(matches!(fate(4, outcome), Fate::Waiting(_)), "{outcome:?}");
-            assert_eq!(fate(5, outcome), Fate::Dead, "{outcome:?}");
+            assert!(matches!(next_state(4, outcome), NextState::Waiting(_)), "{outcome:?}");
+            assert_eq!(next_state(5, outcome), NextState::Dead, "{outcome:?}");
         }
     }
 

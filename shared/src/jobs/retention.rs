@@ -13,7 +13,7 @@ pub const CLEAN: Statement = Statement {
 };
 
 /// Rows of each kind that one run deletes, at most: some 100 ms of the database's time. The next hour has another run.
-const MOST: i64 = 10_000;
+const MAX_ROWS_PER_KIND: i64 = 10_000;
 
 /// How long things are kept, in days.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ pub async fn clean(
     deadline: Deadline,
 ) -> Result<Cleaned, DatabaseError> {
     let Retention { payload, job, alert } = retention;
-    let row = database.query_one(&CLEAN, &[&payload, &job, &alert, &MOST], deadline).await?;
+    let row = database.query_one(&CLEAN, &[&payload, &job, &alert, &MAX_ROWS_PER_KIND], deadline).await?;
     Ok(Cleaned {
         keys: row.get("keys"),
         visits: row.get("visits"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tessera_postgres::retry::random_fraction;
+
 /// The waits after the first four attempts; there is none after the fifth.
 ///
 /// With the jitter they add up to 89 to 97 minutes. A longer outage leaves dead jobs, which are redriven.
@@ -12,7 +14,7 @@ const WAITS: [Duration; 4] =
 pub const ATTEMPTS: i32 = 5;
 
 /// The longest `Retry-After` that is obeyed.
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// The wait when `attempts_left` remain; none when none does. Each is lengthened by 10 to 20 %, so that what failed
 /// together does not come back together, and to what the endpoint asked for.
@@ -24,13 +26,7 @@ pub fn wait(attempts_left: i32, retry_after: Option<Duration>) -> Option<Duratio
 fn wait_with(attempts_left: i32, retry_after: Option<Duration>, random: f64) -> Option<Duration> {
     let attempts_left = usize::try_from(attempts_left).ok().filter(|left| *left > 0)?;
     let wait = WAITS[WAITS.len().saturating_sub(attempts_left)];
-    Some(wait.max(retry_after.unwrap_or_default().min(LONGEST)).mul_f64(1.1 + 0.1 * random))
-}
-
-/// Uniform in 0 to 1, from the operating system: containers thawed from one snapshot must not agree.
-fn random_fraction() -> f64 {
-    let random = getrandom::u32().expect("the operating system has randomness");
-    f64::from(random) / f64::from(u32::MAX)
+    Some(wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)).mul_f64(1.1 + 0.1 * random))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Where a code leads.
 
+use http::HeaderValue;
 use url::Url;
-
-use crate::http::HeaderValue;
 
 /// An absolute `http` or `https` URL with a host, kept as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,8 @@
 //! What a scan's request tells of its visitor, as far as counting needs to know: never an IP address.
 
+use http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
 use url::Url;
-
-use crate::http::{HeaderMap, Method, Request, source_address};
 
 /// Whether a visit counts as a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +97,11 @@ const BOTS: &[&str] = &[
 impl Visit {
     /// Reads the request's headers. Nothing that a visitor sends can make it fail.
     #[must_use]
-    pub fn from_request(request: &Request) -> Self {
-        let headers = request.headers();
+    pub fn new(method: &Method, headers: &HeaderMap, source_address: &str) -> Self {
         let agent = text(headers, "user-agent");
         Self {
-            kind: kind(request.method(), headers, agent),
-            digest: digest(source_address(request), agent),
+            kind: kind(method, headers, agent),
+            digest: digest(source_address, agent),
             country: country(headers),
             device: device(agent),
             referrer: referrer(headers),
@@ -185,7 +183,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Body;
 
     const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
 
@@ -194,7 +191,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Visit::from_request(&request.body(Body::Empty).unwrap())
+        let request = request.body(()).unwrap();
+        Visit::new(request.method(), request.headers(), "")
     }
 
     #[test]

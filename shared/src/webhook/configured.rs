@@ -40,7 +40,7 @@ fn has_passed(limit: Duration, since: SystemTime) -> bool {
 
 /// Why there are no sources to check a request against.
 #[derive(Debug, thiserror::Error)]
-pub enum Unconfigured {
+pub enum SourcesUnavailable {
     /// The secret could not be read.
     #[error("{ARN}: {0}")]
     Secret(#[from] SecretError),
@@ -68,7 +68,7 @@ impl ConfiguredSources {
     }
 
     /// The sources. When a secret cannot be read again, those that were known.
-    pub async fn current(&self, deadline: Deadline) -> Result<Arc<Sources>, Unconfigured> {
+    pub async fn current(&self, deadline: Deadline) -> Result<Arc<Sources>, SourcesUnavailable> {
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()
             && (self.secret.given().is_some() || !has_passed(MAX_AGE, known.read_at))
@@ -114,7 +114,7 @@ impl ConfiguredSources {
         }
     }
 
-    async fn read(&self, deadline: Deadline) -> Result<Known, Unconfigured> {
+    async fn read(&self, deadline: Deadline) -> Result<Known, SourcesUnavailable> {
         Ok(parse(&self.secret.read(deadline).await?)?)
     }
 }

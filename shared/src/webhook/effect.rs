@@ -3,15 +3,12 @@
 //! The common event: `account.*` with `accountId` or `externalId`, `status` and anything else; `transaction.*`
 //! with `transactionId` or `externalId`, `accountId`, `amount`, `currency`, `status` and anything else.
 
-use std::fmt;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, value::RawValue};
 
+use super::invalid_effect::{Fault, InvalidEffect};
 use super::json;
 
-/// Characters of an id, at most.
-pub const MAX_ID: usize = 255;
 /// Characters of a status, at most.
 pub const MAX_STATUS: usize = 64;
 
@@ -100,66 +97,12 @@ pub fn finality(status: &str) -> i16 {
     }
 }
 
-/// Why an event's effect cannot be: safe to log and to answer, since it holds no value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nonsense {
-    /// The field at fault, by its first name in the contract.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-/// `status: missing`, the `reason` of a failed batch item.
-impl fmt::Display for Nonsense {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.fault)
-    }
-}
-
-/// What may be wrong with a field of an event: a closed list of codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It is not there, or null.
-    #[error("missing")]
-    Missing,
-    /// An empty text.
-    #[error("empty")]
-    Empty,
-    /// Another JSON type was expected.
-    #[error("wrong_type")]
-    WrongType,
-    /// A text longer than allowed.
-    #[error("too_long")]
-    TooLong,
-    /// It holds U+0000, which PostgreSQL cannot keep in a text.
-    #[error("nul_character")]
-    NulCharacter,
-    /// Nested deeper than 64 levels.
-    #[error("too_deep")]
-    TooDeep,
-    /// Correct JSON that stands for nothing: half a surrogate pair, a number beyond a double.
-    #[error("unreadable")]
-    Unreadable,
-    /// An amount with a fraction or an exponent.
-    #[error("not_an_integer")]
-    NotAnInteger,
-    /// A number or time that does not fit.
-    #[error("out_of_range")]
-    OutOfRange,
-    /// Not three letters.
-    #[error("not_a_currency")]
-    NotACurrency,
-    /// Neither RFC 3339 with an offset nor a Unix time.
-    #[error("not_a_time")]
-    NotATime,
-}
-
 /// The effect of a common event's `data`, if its type has one.
 pub(super) fn of_common(
     event_type: &str,
     data: Option<&RawValue>,
-    occurred_at: Result<Option<Timestamp>, Nonsense>,
-) -> Result<Vec<Effect>, Nonsense> {
+    occurred_at: Result<Option<Timestamp>, InvalidEffect>,
+) -> Result<Vec<Effect>, InvalidEffect> {
     let read = if event_type.starts_with("account.") {
         account
     } else if event_type.starts_with("transaction.") {
@@ -167,19 +110,19 @@ pub(super) fn of_common(
     } else {
         return Ok(Vec::new());
     };
-    let occurred_at = occurred_at?.ok_or(Nonsense { field: "occurredAt", fault: Fault::Missing })?;
-    let data = data.ok_or(Nonsense { field: "data", fault: Fault::Missing })?;
+    let occurred_at = occurred_at?.ok_or(InvalidEffect { field: "occurredAt", fault: Fault::Missing })?;
+    let data = data.ok_or(InvalidEffect { field: "data", fault: Fault::Missing })?;
     Ok(vec![read(json::object(data, "data")?, occurred_at)?])
 }
 
-fn account(mut data: Map<String, Value>, occurred_at: Timestamp) -> Result<Effect, Nonsense> {
+fn account(mut data: Map<String, Value>, occurred_at: Timestamp) -> Result<Effect, InvalidEffect> {
     let external_id = take_id(&mut data, &["accountId", "externalId"])?;
     let status = take_status(&mut data)?;
     let finality = finality(&status);
     Ok(Effect::Account { external_id, status, attributes: attributes(data)?, occurred_at, finality })
 }
 
-fn transaction(mut data: Map<String, Value>, occurred_at: Timestamp) -> Result<Effect, Nonsense> {
+fn transaction(mut data: Map<String, Value>, occurred_at: Timestamp) -> Result<Effect, InvalidEffect> {
     let external_id = take_id(&mut data, &["transactionId", "externalId"])?;
     let account_id = Some(take_id(&mut data, &["accountId"])?);
     let amount = amount(&take(&mut data, "amount")?)?;
@@ -199,23 +142,23 @@ fn transaction(mut data: Map<String, Value>, occurred_at: Timestamp) -> Result<E
 }
 
 /// Takes the member out, so that what is left are the attributes.
-pub(super) fn take(data: &mut Map<String, Value>, field: &'static str) -> Result<Value, Nonsense> {
-    data.remove(field).filter(|value| !value.is_null()).ok_or(Nonsense { field, fault: Fault::Missing })
+pub(super) fn take(data: &mut Map<String, Value>, field: &'static str) -> Result<Value, InvalidEffect> {
+    data.remove(field).filter(|value| !value.is_null()).ok_or(InvalidEffect { field, fault: Fault::Missing })
 }
 
 /// Takes the first of these names that is there, as an id.
-fn take_id(data: &mut Map<String, Value>, fields: &[&'static str]) -> Result<String, Nonsense> {
+fn take_id(data: &mut Map<String, Value>, fields: &[&'static str]) -> Result<String, InvalidEffect> {
     let there = fields.iter().find_map(|field| take(data, field).ok().map(|value| (value, *field)));
-    let (value, field) = there.ok_or(Nonsense { field: fields[0], fault: Fault::Missing })?;
+    let (value, field) = there.ok_or(InvalidEffect { field: fields[0], fault: Fault::Missing })?;
     json::id(&value, field)
 }
 
-fn take_status(data: &mut Map<String, Value>) -> Result<String, Nonsense> {
+fn take_status(data: &mut Map<String, Value>) -> Result<String, InvalidEffect> {
     json::text(&take(data, "status")?, "status", MAX_STATUS)
 }
 
 /// An integer of minor units; `10.0`, `1e3` and `"10"` are refused rather than guessed at.
-pub(super) fn amount(value: &Value) -> Result<i64, Nonsense> {
+pub(super) fn amount(value: &Value) -> Result<i64, InvalidEffect> {
     if let Some(amount) = value.as_i64() {
         return Ok(amount);
     }
@@ -226,21 +169,21 @@ pub(super) fn amount(value: &Value) -> Result<i64, Nonsense> {
         Value::Number(_) => Fault::NotAnInteger,
         _ => Fault::WrongType,
     };
-    Err(Nonsense { field: "amount", fault })
+    Err(InvalidEffect { field: "amount", fault })
 }
 
 /// Three letters, in capitals; whether ISO 4217 lists them is the sender's business.
-pub(super) fn currency(value: &Value) -> Result<String, Nonsense> {
-    let wrong = |fault| Nonsense { field: "currency", fault };
+pub(super) fn currency(value: &Value) -> Result<String, InvalidEffect> {
+    let wrong = |fault| InvalidEffect { field: "currency", fault };
     let code = value.as_str().ok_or(wrong(Fault::WrongType))?;
     let is_code = code.len() == 3 && code.bytes().all(|b| b.is_ascii_alphabetic());
     if is_code { Ok(code.to_ascii_uppercase()) } else { Err(wrong(Fault::NotACurrency)) }
 }
 
-pub(super) fn attributes(data: Map<String, Value>) -> Result<Value, Nonsense> {
+pub(super) fn attributes(data: Map<String, Value>) -> Result<Value, InvalidEffect> {
     let attributes = Value::Object(data);
     if json::holds_nul(&attributes) {
-        return Err(Nonsense { field: "data", fault: Fault::NulCharacter });
+        return Err(InvalidEffect { field: "data", fault: Fault::NulCharacter });
     }
     Ok(attributes)
 }
@@ -248,8 +191,8 @@ pub(super) fn attributes(data: Map<String, Value>) -> Result<Value, Nonsense> {
 /// RFC 3339 with an offset, or a Unix time in seconds (fractions allowed) or milliseconds: from 10^11 on, a
 /// number is milliseconds (as seconds that would be the year 5138). Cut to microseconds, as PostgreSQL keeps. Years
 /// before 1 are out of range: PostgreSQL writes them differently, or not at all.
-pub(super) fn time(value: &Value) -> Result<Timestamp, Nonsense> {
-    let wrong = |fault| Nonsense { field: "occurredAt", fault };
+pub(super) fn time(value: &Value) -> Result<Timestamp, InvalidEffect> {
+    let wrong = |fault| InvalidEffect { field: "occurredAt", fault };
     let time = match value {
         Value::String(text) => text.parse().map_err(|_| wrong(Fault::NotATime))?,
         Value::Number(number) => unix_time(number).ok_or(wrong(Fault::OutOfRange))?,

@@ -1,7 +1,7 @@
 //! What a verified request says: its events, each with the id that makes a resend a duplicate, and its effects.
 //!
 //! Nothing verified is lost. Bytes that are not JSON are refused, as the contract says; all else, however
-//! strange, becomes an event to keep, whose effects are [`Nonsense`] if they cannot be. That holds for nesting
+//! strange, becomes an event to keep, whose effects are [`InvalidEffect`] if they cannot be. That holds for nesting
 //! of any depth, half surrogate pairs, numbers beyond a double and NUL characters. The raw bytes belong in a
 //! `bytea`: of them, only [`Envelope`]'s own fields are fit for `text` and `jsonb`.
 
@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use super::effect::{self, Effect, Fault, MAX_ID, Nonsense};
+use super::effect::{self, Effect};
+use super::invalid_effect::{Fault, InvalidEffect, MAX_ID};
 use super::signature::Verified;
 use super::source::{Scheme, Source};
 use super::{json, stripe};
@@ -54,7 +55,7 @@ pub struct Envelope<'a> {
     /// When it happened, as the sender says, in microseconds.
     pub occurred_at: Option<Timestamp>,
     /// What it does: nothing, for types that we do not know.
-    pub effects: Result<Vec<Effect>, Nonsense>,
+    pub effects: Result<Vec<Effect>, InvalidEffect>,
     /// The event as it was sent: the whole body, or its part of the batch.
     pub raw: &'a [u8],
     /// For senders whose signature leaves out the id (GitHub and Shopify): `sha256:` and the hash of all that
@@ -127,13 +128,14 @@ impl Request<'_> {
         let outline = Outline::read(self.source.scheme, item);
         let (outline, shape) = match outline {
             Ok(outline) => (outline, Ok(())),
-            Err(nonsense) => (Outline::default(), Err(nonsense)),
+            Err(invalid) => (Outline::default(), Err(invalid)),
         };
         let id = outline.id.map(|raw| json::id(&json::scalar(raw, "id")?, "id")).transpose();
         let event_type = self.event_type(outline.event_type);
         let occurred_at = self.occurred_at(outline.time);
-        let effects = shape.and(id.as_ref().map(drop).map_err(|nonsense| *nonsense)).and_then(|()| {
-            let event_type = event_type.clone()?.ok_or(Nonsense { field: "type", fault: Fault::Missing })?;
+        let effects = shape.and(id.as_ref().map(drop).map_err(|invalid| *invalid)).and_then(|()| {
+            let event_type =
+                event_type.clone()?.ok_or(InvalidEffect { field: "type", fault: Fault::Missing })?;
             self.effects(&event_type, outline.data, occurred_at)
         });
         Envelope {
@@ -159,7 +161,7 @@ impl Request<'_> {
     }
 
     /// GitHub and Shopify say the type in a header, everybody else in the body.
-    fn event_type(&self, own: Option<&RawValue>) -> Result<Option<String>, Nonsense> {
+    fn event_type(&self, own: Option<&RawValue>) -> Result<Option<String>, InvalidEffect> {
         let header = match self.source.scheme {
             Scheme::Github => self.header("x-github-event"),
             Scheme::Shopify => self.header("x-shopify-topic"),
@@ -171,7 +173,7 @@ impl Request<'_> {
         }
     }
 
-    fn occurred_at(&self, own: Option<&RawValue>) -> Result<Option<Timestamp>, Nonsense> {
+    fn occurred_at(&self, own: Option<&RawValue>) -> Result<Option<Timestamp>, InvalidEffect> {
         if let Some(raw) = own {
             return effect::time(&json::scalar(raw, "occurredAt")?).map(Some);
         }
@@ -183,8 +185,8 @@ impl Request<'_> {
         &self,
         event_type: &str,
         data: Option<&RawValue>,
-        occurred_at: Result<Option<Timestamp>, Nonsense>,
-    ) -> Result<Vec<Effect>, Nonsense> {
+        occurred_at: Result<Option<Timestamp>, InvalidEffect>,
+    ) -> Result<Vec<Effect>, InvalidEffect> {
         if self.source.scheme == Scheme::Stripe
             && let Some(object) = data.and_then(stripe::object)
         {
@@ -217,12 +219,12 @@ impl Request<'_> {
 }
 
 impl<'a> Outline<'a> {
-    fn read(scheme: Scheme, item: &'a str) -> Result<Self, Nonsense> {
+    fn read(scheme: Scheme, item: &'a str) -> Result<Self, InvalidEffect> {
         if !item.starts_with('{') {
-            return Err(Nonsense { field: "event", fault: Fault::WrongType });
+            return Err(InvalidEffect { field: "event", fault: Fault::WrongType });
         }
         let names = ["id", "type", "eventType", "timestamp", "occurredAt", "data", "payload"];
-        let unreadable = |_| Nonsense { field: "event", fault: Fault::Unreadable };
+        let unreadable = |_| InvalidEffect { field: "event", fault: Fault::Unreadable };
         let [id, event_type, type_alias, time, time_alias, data, data_alias] =
             json::pick(item, &names).map_err(unreadable)?;
         let mut outline = Self {

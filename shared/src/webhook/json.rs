@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, from_str, value::RawValue};
 
-use super::effect::{Fault, MAX_ID, Nonsense};
+use super::invalid_effect::{Fault, InvalidEffect, MAX_ID};
 
 /// How deep the parsed part of a message may be nested; `serde_json` itself stops at 128.
 const MAX_DEPTH: usize = 64;
@@ -80,15 +80,15 @@ impl<'de> Visitor<'de> for Elements {
 
 /// Parses an object whole, so that PostgreSQL can keep it as `jsonb`: not deeper than [`MAX_DEPTH`], numbers
 /// within the range of a double. Numbers beyond 64 bits lose digits here; the event's own bytes keep them.
-pub(super) fn object(raw: &RawValue, field: &'static str) -> Result<Map<String, Value>, Nonsense> {
+pub(super) fn object(raw: &RawValue, field: &'static str) -> Result<Map<String, Value>, InvalidEffect> {
     let text = raw.get();
     if !text.starts_with('{') {
-        return Err(Nonsense { field, fault: Fault::WrongType });
+        return Err(InvalidEffect { field, fault: Fault::WrongType });
     }
     if depth(text) > MAX_DEPTH {
-        return Err(Nonsense { field, fault: Fault::TooDeep });
+        return Err(InvalidEffect { field, fault: Fault::TooDeep });
     }
-    from_str(text).map_err(|_| Nonsense { field, fault: Fault::Unreadable })
+    from_str(text).map_err(|_| InvalidEffect { field, fault: Fault::Unreadable })
 }
 
 /// The deepest nesting of brackets in a JSON text.
@@ -112,7 +112,7 @@ fn depth(text: &str) -> usize {
 }
 
 /// A short text.
-pub(super) fn text(value: &Value, field: &'static str, max_chars: usize) -> Result<String, Nonsense> {
+pub(super) fn text(value: &Value, field: &'static str, max_chars: usize) -> Result<String, InvalidEffect> {
     let fault = match value {
         Value::String(text) if text.is_empty() => Fault::Empty,
         Value::String(text) if text.contains('\0') => Fault::NulCharacter,
@@ -120,11 +120,11 @@ pub(super) fn text(value: &Value, field: &'static str, max_chars: usize) -> Resu
         Value::String(text) => return Ok(text.clone()),
         _ => Fault::WrongType,
     };
-    Err(Nonsense { field, fault })
+    Err(InvalidEffect { field, fault })
 }
 
 /// An id of up to [`MAX_ID`] characters. A whole number is read as its digits: some senders number things.
-pub(super) fn id(value: &Value, field: &'static str) -> Result<String, Nonsense> {
+pub(super) fn id(value: &Value, field: &'static str) -> Result<String, InvalidEffect> {
     match value {
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
         other => text(other, field, MAX_ID),
@@ -132,11 +132,11 @@ pub(super) fn id(value: &Value, field: &'static str) -> Result<String, Nonsense>
 }
 
 /// A member that should be a string or a number. Objects and arrays are not looked into.
-pub(super) fn scalar(raw: &RawValue, field: &'static str) -> Result<Value, Nonsense> {
+pub(super) fn scalar(raw: &RawValue, field: &'static str) -> Result<Value, InvalidEffect> {
     if raw.get().starts_with(['{', '[']) {
-        return Err(Nonsense { field, fault: Fault::WrongType });
+        return Err(InvalidEffect { field, fault: Fault::WrongType });
     }
-    from_str(raw.get()).map_err(|_| Nonsense { field, fault: Fault::Unreadable })
+    from_str(raw.get()).map_err(|_| InvalidEffect { field, fault: Fault::Unreadable })
 }
 
 /// PostgreSQL's `text` and `jsonb` hold every character but NUL.

@@ -4,13 +4,15 @@
 //! that order.
 
 pub mod accept;
-mod claim;
 pub mod configured;
 pub mod effect;
 pub mod event;
+pub mod invalid_effect;
 mod json;
 mod members;
+pub mod refusal;
 pub mod sign;
 pub mod signature;
+mod signature_headers;
 pub mod source;
 mod stripe;

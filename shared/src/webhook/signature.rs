@@ -9,7 +9,8 @@ use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 
-use super::claim::Claim;
+use super::refusal::Refusal;
+use super::signature_headers::SignatureHeaders;
 use super::source::{Key, Secret, Source};
 
 /// What a verified request's headers said besides the signature.
@@ -20,38 +21,6 @@ pub struct Verified {
     pub id_header: Option<String>,
     /// When this attempt was signed; none for GitHub and Shopify, which sign no time.
     pub timestamp: Option<Timestamp>,
-}
-
-/// Why a request was refused: a closed list of codes, for logs and counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A header of the scheme is missing.
-    #[error("missing_header")]
-    MissingHeader,
-    /// A header is empty or not visible ASCII.
-    #[error("bad_header")]
-    BadHeader,
-    /// A header that says one thing was given twice and said two.
-    #[error("ambiguous_header")]
-    AmbiguousHeader,
-    /// The signed time is missing, not a number of seconds, or out of range.
-    #[error("bad_timestamp")]
-    BadTimestamp,
-    /// The signed time is further in the past than the tolerance: a replay, or a slow clock.
-    #[error("too_old")]
-    TooOld,
-    /// The signed time is further in the future than the tolerance.
-    #[error("too_new")]
-    TooNew,
-    /// No signature of a version we know, in its proper encoding.
-    #[error("no_signature")]
-    NoSignature,
-    /// More signatures than any sender has secrets (16).
-    #[error("too_many_signatures")]
-    TooManySignatures,
-    /// No signature was made by any of the source's secrets over these bytes.
-    #[error("mismatch")]
-    Mismatch,
 }
 
 /// Checks that one of the source's secrets signed these headers and this body, within the source's tolerance
@@ -65,7 +34,7 @@ pub fn verify(
     body: &[u8],
     now: Timestamp,
 ) -> Result<Verified, Refusal> {
-    let claim = Claim::read(source.scheme, headers)?;
+    let claim = SignatureHeaders::read(source.scheme, headers)?;
     if let Some(timestamp) = claim.timestamp {
         check_window(now.duration_since(timestamp), source)?;
     }
@@ -85,7 +54,7 @@ fn check_window(age: SignedDuration, source: &Source) -> Result<(), Refusal> {
     }
 }
 
-fn signed_by(secret: &Secret, claim: &Claim, body: &[u8]) -> bool {
+fn signed_by(secret: &Secret, claim: &SignatureHeaders, body: &[u8]) -> bool {
     match &secret.0 {
         Key::Hmac(key) => !claim.macs.is_empty() && hmac_matches(key, claim, body),
         Key::Ed25519(key) => !claim.signatures.is_empty() && ed25519_matches(key, claim, body),
@@ -93,13 +62,13 @@ fn signed_by(secret: &Secret, claim: &Claim, body: &[u8]) -> bool {
 }
 
 /// One pass over the body however many candidates there are; each comparison takes constant time.
-fn hmac_matches(key: &[u8], claim: &Claim, body: &[u8]) -> bool {
+fn hmac_matches(key: &[u8], claim: &SignatureHeaders, body: &[u8]) -> bool {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     let mac = mac.chain_update(claim.prefix.as_bytes()).chain_update(body);
     claim.macs.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok())
 }
 
-fn ed25519_matches(key: &VerifyingKey, claim: &Claim, body: &[u8]) -> bool {
+fn ed25519_matches(key: &VerifyingKey, claim: &SignatureHeaders, body: &[u8]) -> bool {
     let signed = [claim.prefix.as_bytes(), body].concat();
     claim.signatures.iter().any(|candidate| key.verify_strict(&signed, candidate).is_ok())
 }

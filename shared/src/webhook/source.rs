@@ -21,6 +21,7 @@ use serde_json::{Value, from_str};
 use url::{Host, Url};
 
 use super::members::Members;
+use crate::alerts::SourceName;
 pub use error::{Problem, SourcesError};
 
 /// Active secrets of a source, at most: two during a rotation, with room to spare. Each costs one HMAC over
@@ -139,7 +140,7 @@ impl Sources {
             from_str(json).map_err(|_| SourcesError::whole(Problem::NotAnObject))?;
         let mut sources = BTreeMap::new();
         for (position, (name, raw)) in entries.0.into_iter().enumerate() {
-            if !is_source_name(&name) {
+            if SourceName::parse(&name).is_none() {
                 return Err(SourcesError::whole(Problem::BadName { position: position + 1 }));
             }
             let source = read_source(&name, raw).map_err(|(field, problem)| SourcesError {
@@ -171,14 +172,6 @@ type Fault = (Option<String>, Problem);
 
 fn at(field: &str, problem: Problem) -> Fault {
     (Some(field.to_owned()), problem)
-}
-
-/// `[a-z0-9][a-z0-9-_]{0,63}`
-fn is_source_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    matches!(bytes.first(), Some(b'a'..=b'z' | b'0'..=b'9'))
-        && bytes.len() <= 64
-        && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
 fn read_source(name: &str, raw: &RawValue) -> Result<Source, Fault> {

@@ -8,7 +8,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::effect::{Effect, Fault, MAX_STATUS, Nonsense, amount, attributes, currency, finality, take};
+use super::effect::{Effect, MAX_STATUS, amount, attributes, currency, finality, take};
+use super::invalid_effect::{Fault, InvalidEffect};
 use super::json;
 
 /// What is kept of a customer: enough to recognise it, no address, no telephone, no payment means.
@@ -57,16 +58,16 @@ pub(super) fn object(data: &RawValue) -> Option<&RawValue> {
 pub(super) fn effects(
     event_type: &str,
     object: &RawValue,
-    occurred_at: Result<Option<Timestamp>, Nonsense>,
-) -> Result<Vec<Effect>, Nonsense> {
-    let unreadable = |_| Nonsense { field: "data", fault: Fault::Unreadable };
+    occurred_at: Result<Option<Timestamp>, InvalidEffect>,
+) -> Result<Vec<Effect>, InvalidEffect> {
+    let unreadable = |_| InvalidEffect { field: "data", fault: Fault::Unreadable };
     let [kind] = json::pick(object.get(), &["object"]).map_err(unreadable)?;
     let kind = kind.and_then(|kind| serde_json::from_str(kind.get()).ok()).unwrap_or("");
     if !matches!(kind, "customer" | "charge" | "payment_intent" | "refund") {
         return Ok(Vec::new());
     }
     let object = json::object(object, "data")?;
-    let occurred_at = occurred_at?.ok_or(Nonsense { field: "created", fault: Fault::Missing })?;
+    let occurred_at = occurred_at?.ok_or(InvalidEffect { field: "created", fault: Fault::Missing })?;
     let effect = match kind {
         "customer" => customer(event_type, object, occurred_at)?,
         _ => transaction(kind, event_type, object, occurred_at)?,
@@ -78,7 +79,7 @@ fn customer(
     event_type: &str,
     mut object: Map<String, Value>,
     occurred_at: Timestamp,
-) -> Result<Effect, Nonsense> {
+) -> Result<Effect, InvalidEffect> {
     let is_deleted = event_type == "customer.deleted" || object.get("deleted") == Some(&Value::Bool(true));
     let status = if is_deleted { "deleted" } else { "active" }.to_owned();
     Ok(Effect::Account {
@@ -95,7 +96,7 @@ fn transaction(
     event_type: &str,
     mut object: Map<String, Value>,
     occurred_at: Timestamp,
-) -> Result<Effect, Nonsense> {
+) -> Result<Effect, InvalidEffect> {
     let status = match kind {
         "charge" => charge_status(event_type, &object)?,
         _ => status(&object)?.unwrap_or_else(|| "pending".to_owned()),
@@ -113,10 +114,10 @@ fn transaction(
 }
 
 /// A charge keeps `succeeded` whatever happens to it later; the rest of its story is in other members.
-fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String, Nonsense> {
+fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String, InvalidEffect> {
     let is = |field: &str, value: bool| charge.get(field) == Some(&Value::Bool(value));
     let refunded = charge.get("amount_refunded").and_then(Value::as_i64).unwrap_or(0);
-    let status = status(charge)?.ok_or(Nonsense { field: "status", fault: Fault::Missing })?;
+    let status = status(charge)?.ok_or(InvalidEffect { field: "status", fault: Fault::Missing })?;
     Ok(match status.as_str() {
         // Stripe marks an authorisation that ran out as refunded too.
         _ if event_type == "charge.expired" => "expired",
@@ -128,13 +129,13 @@ fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String
     .to_owned())
 }
 
-fn status(object: &Map<String, Value>) -> Result<Option<String>, Nonsense> {
+fn status(object: &Map<String, Value>) -> Result<Option<String>, InvalidEffect> {
     let status = object.get("status").filter(|status| !status.is_null());
     status.map(|status| json::text(status, "status", MAX_STATUS)).transpose()
 }
 
 /// The customer's id, or the id in the customer where it was expanded; none for guests and for refunds.
-fn customer_id(object: &mut Map<String, Value>) -> Result<Option<String>, Nonsense> {
+fn customer_id(object: &mut Map<String, Value>) -> Result<Option<String>, InvalidEffect> {
     let id = match object.remove("customer") {
         Some(Value::Object(mut customer)) => customer.remove("id"),
         other => other,

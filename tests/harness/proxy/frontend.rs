@@ -82,10 +82,10 @@ impl Frontend {
     /// Takes a whole message off the buffer: `skip` bytes, a length that counts itself, and the body returned.
     fn take(&mut self, skip: usize) -> Option<Vec<u8>> {
         /// The longest startup packet that PostgreSQL takes; a TLS record read as one is far longer.
-        const LONGEST_STARTUP: usize = 10_000;
+        const MAX_STARTUP: usize = 10_000;
         let length = self.buffer.get(skip..)?.first_chunk::<4>().map(|length| u32::from_be_bytes(*length))?;
         let length = usize::try_from(length).ok()?;
-        if length < 4 || (self.phase == Phase::Startup && length > LONGEST_STARTUP) {
+        if length < 4 || (self.phase == Phase::Startup && length > MAX_STARTUP) {
             self.phase = Phase::Unreadable;
             return None;
         }

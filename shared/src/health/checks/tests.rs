@@ -52,7 +52,7 @@ fn judge(facts: Value) -> Vec<Check> {
 #[test]
 fn a_sound_installation_is_called_so() {
     let checks = judge(sound());
-    assert_eq!(Status::of(&checks), Status::Ok, "{checks:#?}");
+    assert_eq!(Status::from_checks(&checks), Status::Ok, "{checks:#?}");
     assert!(checks.iter().all(|check| check.advice.is_none()), "{checks:#?}");
 }
 
@@ -66,7 +66,7 @@ fn a_lock_of_a_moment_is_no_fault() {
     let mut facts = sound();
     facts["lockedTables"] = locked_by("active", 0.1);
     facts["answers"]["queue"] = json!({"is": "locked"});
-    assert_eq!(Status::of(&judge(facts)), Status::Ok);
+    assert_eq!(Status::from_checks(&judge(facts)), Status::Ok);
 }
 
 /// What becomes wrong, as a JSON pointer and its value; which check alone says so, and a word of what it saw.

@@ -10,7 +10,7 @@ const PIXELS_PER_MODULE: usize = 2;
 const UNEVEN_FROM: usize = 3;
 
 /// The quiet zone that is never given up to make the modules larger, unless the caller asked for less.
-const LEAST_MARGIN: usize = 1;
+const MIN_MARGIN: usize = 1;
 
 /// A square of `size` pixels with a symbol in it. Lengths are in half modules, so that all are whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Layout {
         if size >= UNEVEN_FROM * (modules + 2 * margin) {
             return Ok(Self { size, modules, margin: 2 * margin, width: 2 * (modules + 2 * margin) });
         }
-        let smallest = PIXELS_PER_MODULE * (modules + 2 * margin.min(LEAST_MARGIN));
+        let smallest = PIXELS_PER_MODULE * (modules + 2 * margin.min(MIN_MARGIN));
         if size < smallest {
             return Err(smallest);
         }

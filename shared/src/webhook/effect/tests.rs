@@ -5,13 +5,13 @@ use super::*;
 
 const AT: &str = "2026-01-01T00:00:00Z";
 
-fn of(event_type: &str, data: &Value) -> Result<Vec<Effect>, Nonsense> {
+fn of(event_type: &str, data: &Value) -> Result<Vec<Effect>, InvalidEffect> {
     let raw = to_raw_value(data).unwrap();
     of_common(event_type, Some(&raw), Ok(Some(AT.parse().unwrap())))
 }
 
-fn nonsense(field: &'static str, fault: Fault) -> Result<Vec<Effect>, Nonsense> {
-    Err(Nonsense { field, fault })
+fn invalid(field: &'static str, fault: Fault) -> Result<Vec<Effect>, InvalidEffect> {
+    Err(InvalidEffect { field, fault })
 }
 
 /// A good transaction with one member changed.
@@ -65,20 +65,20 @@ fn other_types_have_no_effect() {
 #[test]
 fn what_an_effect_needs_must_be_there() {
     let at = Ok(Some(AT.parse().unwrap()));
-    assert_eq!(of_common("account.x", None, at), nonsense("data", Fault::Missing));
-    assert_eq!(of("account.x", &json!([])), nonsense("data", Fault::WrongType));
+    assert_eq!(of_common("account.x", None, at), invalid("data", Fault::Missing));
+    assert_eq!(of("account.x", &json!([])), invalid("data", Fault::WrongType));
     let data = to_raw_value(&json!({"accountId": "a", "status": "s"})).unwrap();
-    assert_eq!(of_common("account.x", Some(&data), Ok(None)), nonsense("occurredAt", Fault::Missing));
-    assert_eq!(of("account.x", &json!({"status": "s"})), nonsense("accountId", Fault::Missing));
+    assert_eq!(of_common("account.x", Some(&data), Ok(None)), invalid("occurredAt", Fault::Missing));
+    assert_eq!(of("account.x", &json!({"status": "s"})), invalid("accountId", Fault::Missing));
     assert_eq!(
         of("account.x", &json!({"accountId": null, "externalId": "", "status": "s"})),
-        nonsense("externalId", Fault::Empty)
+        invalid("externalId", Fault::Empty)
     );
-    assert_eq!(of("account.x", &json!({"accountId": "a"})), nonsense("status", Fault::Missing));
+    assert_eq!(of("account.x", &json!({"accountId": "a"})), invalid("status", Fault::Missing));
     for field in ["transactionId", "accountId", "amount", "currency", "status"] {
         assert_eq!(
             of("transaction.x", &transaction_with(field, Value::Null)),
-            nonsense(field, Fault::Missing)
+            invalid(field, Fault::Missing)
         );
     }
 }
@@ -111,19 +111,19 @@ fn each_wrong_value_is_named() {
     ];
     for (field, value, fault) in cases {
         let data = transaction_with(field, value);
-        assert_eq!(of("transaction.x", &data), nonsense(field, fault), "{data}");
+        assert_eq!(of("transaction.x", &data), invalid(field, fault), "{data}");
     }
     for value in [json!("a\0"), json!([{"x": "\0"}]), json!({"\0": 1})] {
         assert_eq!(
             of("transaction.x", &transaction_with("note", value)),
-            nonsense("data", Fault::NulCharacter)
+            invalid("data", Fault::NulCharacter)
         );
     }
     for amount in [i64::MIN, i64::MAX] {
         assert!(of("transaction.x", &transaction_with("amount", json!(amount))).is_ok());
     }
     assert!(of("transaction.x", &transaction_with("transactionId", json!("é".repeat(255)))).is_ok());
-    assert_eq!(Nonsense { field: "status", fault: Fault::TooLong }.to_string(), "status: too_long");
+    assert_eq!(InvalidEffect { field: "status", fault: Fault::TooLong }.to_string(), "status: too_long");
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn data_may_be_deep_but_not_bottomless() {
         of_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap()))).map(drop)
     };
     assert_eq!(deep(63), Ok(()));
-    assert_eq!(deep(64), Err(Nonsense { field: "data", fault: Fault::TooDeep }));
-    assert_eq!(deep(10_000), Err(Nonsense { field: "data", fault: Fault::TooDeep }));
+    assert_eq!(deep(64), Err(InvalidEffect { field: "data", fault: Fault::TooDeep }));
+    assert_eq!(deep(10_000), Err(InvalidEffect { field: "data", fault: Fault::TooDeep }));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn json_that_stands_for_nothing_is_unreadable() {
     for odd in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999", "-1e400"] {
         let raw = RawValue::from_string(format!(r#"{{"accountId":"a","status":"s","x":{odd}}}"#)).unwrap();
         let result = of_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap())));
-        assert_eq!(result, nonsense("data", Fault::Unreadable), "{odd}");
+        assert_eq!(result, invalid("data", Fault::Unreadable), "{odd}");
     }
 }
 
@@ -189,7 +189,7 @@ fn times_are_rfc_3339_or_unix() {
         (json!({}), Fault::WrongType),
     ];
     for (value, fault) in bad {
-        assert_eq!(time(&value), Err(Nonsense { field: "occurredAt", fault }), "{value}");
+        assert_eq!(time(&value), Err(InvalidEffect { field: "occurredAt", fault }), "{value}");
     }
 }
 

@@ -49,8 +49,8 @@ impl Sender {
     }
 }
 
-fn nonsense(field: &'static str, fault: Fault) -> Result<Vec<Effect>, Nonsense> {
-    Err(Nonsense { field, fault })
+fn invalid(field: &'static str, fault: Fault) -> Result<Vec<Effect>, InvalidEffect> {
+    Err(InvalidEffect { field, fault })
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_unusable_id_is_replaced_and_told() {
         let sender = Sender::of("standard");
         let envelope = sender.event(&body);
         assert!(envelope.event_id.starts_with("sha256:"), "{id}");
-        assert_eq!(envelope.effects, nonsense("id", fault), "{id}");
+        assert_eq!(envelope.effects, invalid("id", fault), "{id}");
     }
     let header = Sender::of("github").id(&"d".repeat(256));
     assert!(header.event("{}").event_id.starts_with("sha256:"));
@@ -124,7 +124,7 @@ fn github_and_shopify_say_id_and_type_in_headers() {
     assert_eq!(event.occurred_at, Some("2026-01-01T00:00:00.5Z".parse().unwrap()));
 
     let common = Sender::of("github").id("d-2").event(r#"{"id":"e","type":"account.x"}"#).effects;
-    assert_eq!(common, nonsense("occurredAt", Fault::Missing));
+    assert_eq!(common, invalid("occurredAt", Fault::Missing));
 }
 
 #[test]
@@ -169,8 +169,8 @@ fn batches_are_read_item_by_item() {
         let ids: Vec<_> = batch.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, ["e1", "msg_1#1", "msg_1#2", "e1"]);
         assert_eq!(batch[0].effects.as_ref().map(Vec::len), Ok(1));
-        assert_eq!(batch[1].effects, nonsense("accountId", Fault::Missing));
-        assert_eq!(batch[2].effects, nonsense("event", Fault::WrongType));
+        assert_eq!(batch[1].effects, invalid("accountId", Fault::Missing));
+        assert_eq!(batch[2].effects, invalid("event", Fault::WrongType));
         assert_eq!(batch[2].raw, b"7");
         assert_eq!(batch[3].effects, Ok(vec![]));
     }
@@ -222,17 +222,17 @@ fn json_that_is_no_event_is_kept_all_the_same() {
     let sender = Sender::of("standard");
     for body in ["null", "5", "\"text\"", "true", "1e999", r#""\ud800""#] {
         let event = sender.event(body);
-        assert_eq!(event.effects, nonsense("event", Fault::WrongType), "{body}");
+        assert_eq!(event.effects, invalid("event", Fault::WrongType), "{body}");
         assert_eq!(event.raw, body.as_bytes());
         assert!(event.event_id.starts_with("sha256:"));
     }
-    assert_eq!(sender.event("{}").effects, nonsense("type", Fault::Missing));
-    assert_eq!(sender.event(r#"{"type":5}"#).effects, nonsense("type", Fault::WrongType));
-    assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).effects, nonsense("type", Fault::NulCharacter));
+    assert_eq!(sender.event("{}").effects, invalid("type", Fault::Missing));
+    assert_eq!(sender.event(r#"{"type":5}"#).effects, invalid("type", Fault::WrongType));
+    assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).effects, invalid("type", Fault::NulCharacter));
     assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).event_type, None);
-    assert_eq!(sender.event(r#"{"\ud800":1,"type":"x.y"}"#).effects, nonsense("event", Fault::Unreadable));
+    assert_eq!(sender.event(r#"{"\ud800":1,"type":"x.y"}"#).effects, invalid("event", Fault::Unreadable));
     let no_time = r#"{"type":"account.x","timestamp":"soon","data":{"accountId":"a","status":"s"}}"#;
-    assert_eq!(sender.event(no_time).effects, nonsense("occurredAt", Fault::NotATime));
+    assert_eq!(sender.event(no_time).effects, invalid("occurredAt", Fault::NotATime));
     // Where nothing is to be done, nothing can be wrong with it.
     assert_eq!(sender.event(r#"{"type":"x.y","timestamp":"soon","data":5}"#).effects, Ok(vec![]));
 }
@@ -243,12 +243,12 @@ fn any_depth_is_kept() {
     for levels in [10_000, 100_000] {
         let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let event = format!(r#"{{"id":"e","type":"account.x","timestamp":1,"data":{{"x":{deep}}}}}"#);
-        assert_eq!(sender.event(&event).effects, nonsense("data", Fault::TooDeep));
+        assert_eq!(sender.event(&event).effects, invalid("data", Fault::TooDeep));
         let ignored = format!(r#"{{"id":{deep},"type":"x.y","more":{deep}}}"#);
-        assert_eq!(sender.event(&ignored).effects, nonsense("id", Fault::WrongType));
+        assert_eq!(sender.event(&ignored).effects, invalid("id", Fault::WrongType));
         assert_eq!(sender.batch(&deep).len(), 1);
         let objects = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
-        assert_eq!(sender.event(&objects).effects, nonsense("type", Fault::Missing));
+        assert_eq!(sender.event(&objects).effects, invalid("type", Fault::Missing));
         for shape in [&event, &deep] {
             for scheme in ["stripe", "github", "shopify", "slack"] {
                 assert!(Sender::of(scheme).read(shape.as_bytes()).is_ok());

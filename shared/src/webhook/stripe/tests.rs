@@ -131,15 +131,15 @@ fn a_stripe_object_without_what_it_needs_is_nonsense() {
         *event.pointer_mut(pointer).expect("a member") = value;
         envelope(event.to_string().as_bytes()).effects.map(|effects| effects.len())
     };
-    let nonsense = |field, fault| Err(Nonsense { field, fault });
+    let invalid = |field, fault| Err(InvalidEffect { field, fault });
     assert_eq!(change("/data/object/customer", json!({"id": "cus_2", "object": "customer"})), Ok(1));
-    assert_eq!(change("/data/object/id", Value::Null), nonsense("id", Fault::Missing));
-    assert_eq!(change("/data/object/amount", json!(1.5)), nonsense("amount", Fault::NotAnInteger));
-    assert_eq!(change("/data/object/currency", json!("")), nonsense("currency", Fault::NotACurrency));
-    assert_eq!(change("/data/object/status", Value::Null), nonsense("status", Fault::Missing));
-    assert_eq!(change("/data/object/customer", json!(true)), nonsense("customer", Fault::WrongType));
-    assert_eq!(change("/data/object/metadata", json!({"k": "\0"})), nonsense("data", Fault::NulCharacter));
-    assert_eq!(change("/created", Value::Null), nonsense("created", Fault::Missing));
+    assert_eq!(change("/data/object/id", Value::Null), invalid("id", Fault::Missing));
+    assert_eq!(change("/data/object/amount", json!(1.5)), invalid("amount", Fault::NotAnInteger));
+    assert_eq!(change("/data/object/currency", json!("")), invalid("currency", Fault::NotACurrency));
+    assert_eq!(change("/data/object/status", Value::Null), invalid("status", Fault::Missing));
+    assert_eq!(change("/data/object/customer", json!(true)), invalid("customer", Fault::WrongType));
+    assert_eq!(change("/data/object/metadata", json!({"k": "\0"})), invalid("data", Fault::NulCharacter));
+    assert_eq!(change("/created", Value::Null), invalid("created", Fault::Missing));
 }
 
 #[test]

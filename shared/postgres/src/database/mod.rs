@@ -1,5 +1,7 @@
 //! The one connection of a container: opened on first use, shared by concurrent requests, replaced when it is lost.
 
+mod replica;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +9,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::connection::{Connection, ResponsePatience, RunError};
@@ -15,13 +16,10 @@ use crate::deadline::Deadline;
 use crate::endpoint::EndpointResolver;
 use crate::failure::{DatabaseError, Failure, FailureKind};
 use crate::observer::{Event, Observer};
-use crate::replica::Replica;
 use crate::retry::Backoff;
-use crate::statement::Statement;
+use crate::statement::{Parameters, Statement};
 use crate::tls::TrustStore;
-
-/// Parameters of a statement, in order.
-pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+use replica::Replica;
 
 /// Further connections that may be opened for statements that hold up others. Only a process that takes several requests
 /// at once ever does.
@@ -37,7 +35,7 @@ pub struct Database {
     overflow: Arc<Semaphore>,
     /// Whether it has been connected, so that another connection is a replacement.
     connected: AtomicBool,
-    pub(crate) replica: Option<Replica>,
+    replica: Option<Replica>,
 }
 
 impl Database {

@@ -8,15 +8,15 @@ use url::{Host, Url};
 /// A host has no address that may be delivered to.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's address is not one to deliver to")]
-pub(crate) struct Forbidden;
+pub(crate) struct ForbiddenAddress;
 
 /// Resolves names, and leaves out the addresses that are forbidden. The connection is made to what was checked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Guard {
+pub(crate) struct PublicAddressResolver {
     pub(crate) allow_loopback: bool,
 }
 
-impl Guard {
+impl PublicAddressResolver {
     /// Whether a URL whose host is an address, and is not resolved, is forbidden by it.
     pub(crate) fn forbids(self, url: &Url) -> bool {
         match url.host() {
@@ -38,14 +38,14 @@ impl Guard {
     }
 }
 
-impl Resolve for Guard {
+impl Resolve for PublicAddressResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = *self;
+        let resolver = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| guard.allows(address.ip())).collect();
+            let allowed: Vec<SocketAddr> = found.filter(|address| resolver.allows(address.ip())).collect();
             if allowed.is_empty() {
-                return Err(Forbidden.into());
+                return Err(ForbiddenAddress.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_public_addresses_are_delivered_to() {
-        let guard = Guard { allow_loopback: false };
+        let resolver = PublicAddressResolver { allow_loopback: false };
         for public in [
             "1.1.1.1",
             "172.32.0.1",
@@ -96,7 +96,7 @@ mod tests {
             "2606:4700::1",
             "::ffff:1.1.1.1",
         ] {
-            assert!(guard.allows(public.parse().unwrap()), "{public}");
+            assert!(resolver.allows(public.parse().unwrap()), "{public}");
         }
         for private in [
             "0.0.0.0",
@@ -129,23 +129,23 @@ mod tests {
             "2001::1",
             "2002:a00:1::",
         ] {
-            assert!(!guard.allows(private.parse().unwrap()), "{private}");
+            assert!(!resolver.allows(private.parse().unwrap()), "{private}");
         }
     }
 
     #[test]
     fn loopback_is_allowed_alone_and_when_told() {
-        let guard = Guard { allow_loopback: true };
+        let resolver = PublicAddressResolver { allow_loopback: true };
         for (address, allowed) in
             [("127.0.0.1", true), ("::1", true), ("10.0.0.1", false), ("169.254.169.254", false)]
         {
-            assert_eq!(guard.allows(address.parse().unwrap()), allowed, "{address}");
+            assert_eq!(resolver.allows(address.parse().unwrap()), allowed, "{address}");
         }
     }
 
     #[test]
     fn an_address_in_the_url_is_checked_in_every_spelling() {
-        let guard = Guard { allow_loopback: false };
+        let resolver = PublicAddressResolver { allow_loopback: false };
         for url in [
             "https://127.0.0.1/",
             "https://2130706433/",
@@ -153,8 +153,8 @@ mod tests {
             "https://[::1]/",
             "https://[::ffff:a00:1]/",
         ] {
-            assert!(guard.forbids(&url.parse().unwrap()), "{url}");
+            assert!(resolver.forbids(&url.parse().unwrap()), "{url}");
         }
-        assert!(!guard.forbids(&"https://1.1.1.1/".parse().unwrap()));
+        assert!(!resolver.forbids(&"https://1.1.1.1/".parse().unwrap()));
     }
 }

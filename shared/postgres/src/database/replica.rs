@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 
-use crate::database::{Database, Parameters};
+use super::Database;
 use crate::deadline::Deadline;
 use crate::failure::DatabaseError;
-use crate::statement::Statement;
+use crate::statement::{Parameters, Statement};
 
 /// How long a read may wait for the replica, connecting included, before it goes to the primary.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SUSPENSION: Duration = Duration::from_secs(10);
 
 /// A read replica beside the primary.
-pub(crate) struct Replica {
-    pub(crate) database: Box<Database>,
+pub(super) struct Replica {
+    pub(super) database: Box<Database>,
     /// By the wall clock, which goes on while a container is frozen.
     failed_at: Mutex<Option<SystemTime>>,
 }
 
 impl Replica {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(super) fn new(database: Database) -> Self {
         Self { database: Box::new(database), failed_at: Mutex::new(None) }
     }
 

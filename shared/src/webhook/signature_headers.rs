@@ -5,7 +5,8 @@ use ed25519_dalek::Signature;
 use http::HeaderMap;
 use jiff::Timestamp;
 
-use super::{signature::Refusal, source::Scheme};
+use super::refusal::Refusal;
+use super::source::Scheme;
 
 /// Signatures that are looked at, at most. Senders put one for each active secret; each costs a comparison,
 /// an ed25519 one a pass over the body.
@@ -13,7 +14,7 @@ pub(super) const MAX_CANDIDATES: usize = 16;
 
 /// What the headers say, before anything is proven.
 #[derive(Default)]
-pub(super) struct Claim {
+pub(super) struct SignatureHeaders {
     /// The id in the headers, where the scheme puts one there.
     pub(super) id: Option<String>,
     /// The time in the headers, where the scheme has one.
@@ -26,7 +27,7 @@ pub(super) struct Claim {
     pub(super) signatures: Vec<Signature>,
 }
 
-impl Claim {
+impl SignatureHeaders {
     /// Reads the headers of a scheme.
     pub(super) fn read(scheme: Scheme, headers: &HeaderMap) -> Result<Self, Refusal> {
         let claim = match scheme {
@@ -48,7 +49,7 @@ impl Claim {
 /// headers that a gateway joined, so that the list is read word by word: a version, then its signature.
 ///
 /// Svix, where the scheme comes from, sends the same three as `svix-…`; the two families are not mixed.
-fn standard(headers: &HeaderMap) -> Result<Claim, Refusal> {
+fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     let is_svix = !headers.contains_key("webhook-signature") && headers.contains_key("svix-signature");
     let [id, time, signature] = if is_svix {
         ["svix-id", "svix-timestamp", "svix-signature"]
@@ -57,11 +58,11 @@ fn standard(headers: &HeaderMap) -> Result<Claim, Refusal> {
     };
     let id = required(headers, id)?;
     let time = required(headers, time)?;
-    let mut claim = Claim {
+    let mut claim = SignatureHeaders {
         id: Some(id.to_owned()),
         timestamp: Some(unix_seconds(time)?),
         prefix: format!("{id}.{time}."),
-        ..Claim::default()
+        ..SignatureHeaders::default()
     };
     for value in all(headers, signature)? {
         let mut version = "";
@@ -80,9 +81,9 @@ fn standard(headers: &HeaderMap) -> Result<Claim, Refusal> {
 }
 
 /// `Stripe-Signature: t=TIME,v1=HEX,v1=HEX,v0=HEX`; `v0` and whatever else may come are left aside.
-fn stripe(headers: &HeaderMap) -> Result<Claim, Refusal> {
+fn stripe(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     let mut time = None;
-    let mut claim = Claim::default();
+    let mut claim = SignatureHeaders::default();
     for item in all(headers, "stripe-signature")?.into_iter().flat_map(list) {
         match item.split_once('=') {
             Some(("t", value)) if time.is_some_and(|time| time != value) => {
@@ -100,34 +101,34 @@ fn stripe(headers: &HeaderMap) -> Result<Claim, Refusal> {
 }
 
 /// `X-Hub-Signature-256: sha256=HEX`. The id is not signed.
-fn github(headers: &HeaderMap) -> Result<Claim, Refusal> {
-    Ok(Claim {
+fn github(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+    Ok(SignatureHeaders {
         id: optional(headers, "x-github-delivery")?.map(str::to_owned),
         macs: prefixed_hex(headers, "x-hub-signature-256", "sha256=")?,
-        ..Claim::default()
+        ..SignatureHeaders::default()
     })
 }
 
 /// `X-Shopify-Hmac-Sha256: BASE64`. The id is not signed.
-fn shopify(headers: &HeaderMap) -> Result<Claim, Refusal> {
+fn shopify(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     let event = optional(headers, "x-shopify-event-id")?;
     let delivery = optional(headers, "x-shopify-webhook-id")?;
     let values = all(headers, "x-shopify-hmac-sha256")?;
-    Ok(Claim {
+    Ok(SignatureHeaders {
         id: event.or(delivery).map(str::to_owned),
         macs: values.into_iter().flat_map(list).filter_map(from_base64).collect(),
-        ..Claim::default()
+        ..SignatureHeaders::default()
     })
 }
 
 /// `X-Slack-Signature: v0=HEX` over `v0:TIME:BODY`. The id is in the body.
-fn slack(headers: &HeaderMap) -> Result<Claim, Refusal> {
+fn slack(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     let time = required(headers, "x-slack-request-timestamp")?;
-    Ok(Claim {
+    Ok(SignatureHeaders {
         timestamp: Some(unix_seconds(time)?),
         prefix: format!("v0:{time}:"),
         macs: prefixed_hex(headers, "x-slack-signature", "v0=")?,
-        ..Claim::default()
+        ..SignatureHeaders::default()
     })
 }
 

@@ -9,12 +9,12 @@ use serde_json::json;
 use shared::health::{Check, Status, Verdict};
 
 /// Tells the checks, as JSON or to a person. Exit code 0: fine; 1: warnings; 2: failures.
-pub fn tell(checks: &[Check], as_json: bool) -> Result<ExitCode> {
-    let status = Status::of(checks);
+pub fn print(checks: &[Check], as_json: bool) -> Result<ExitCode> {
+    let status = Status::from_checks(checks);
     if as_json {
         println!("{}", serde_json::to_string_pretty(&json!({"status": status, "checks": checks}))?);
     } else {
-        print(checks);
+        print_lines(checks);
     }
     Ok(ExitCode::from(match status {
         Status::Ok => 0,
@@ -24,7 +24,7 @@ pub fn tell(checks: &[Check], as_json: bool) -> Result<ExitCode> {
 }
 
 /// Prints the checks in the order in which they were made, trouble with its reason and its remedy, and the sum.
-fn print(checks: &[Check]) {
+fn print_lines(checks: &[Check]) {
     let colours = Colours { on: std::io::stdout().is_terminal() };
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
