@@ -28,6 +28,7 @@ mod migrate;
 mod migrations;
 mod openapi;
 mod operator;
+mod queries;
 mod random_input;
 mod redirects;
 mod replica;
