@@ -1,4 +1,4 @@
-//! The invariants of the README that can be read off the sources.
+//! The invariants of docs/architecture.md that can be read off the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

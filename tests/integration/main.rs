@@ -4,6 +4,7 @@ mod codes;
 mod cold_database;
 mod containers;
 mod crowd;
+mod docs;
 mod doctor;
 mod doctor_database;
 mod failover;

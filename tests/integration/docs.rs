@@ -1,0 +1,130 @@
+//! What the documents point at is there.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Markdown file of the repository, without what tools put there.
+fn documents() -> Result<Vec<PathBuf>> {
+    let mut folders = vec![root()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | "node_modules" | ".git" | ".aws-sam") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Where a document's links and images lead, and the anchors of its headings.
+fn links_and_anchors(text: &str) -> (Vec<String>, HashSet<String>) {
+    let (mut links, mut anchors) = (Vec::new(), HashSet::new());
+    let mut heading: Option<String> = None;
+    for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                links.push(dest_url.into_string());
+            }
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => anchors.extend(heading.take().map(|title| anchor(&title))),
+            Event::Text(part) | Event::Code(part) => {
+                if let Some(title) = &mut heading {
+                    title.push_str(&part);
+                }
+            }
+            _ => {}
+        }
+    }
+    (links, anchors)
+}
+
+/// As GitHub makes it of a heading: lower case, punctuation left out, a hyphen for a space.
+fn anchor(title: &str) -> String {
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>().to_lowercase()
+}
+
+/// What is wrong with a link in `document`, if anything; links to other sites are not followed.
+fn problem(document: &Path, link: &str) -> Result<Option<&'static str>> {
+    if link.contains("://") || link.starts_with("mailto:") {
+        return Ok(None);
+    }
+    let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+    let target = match path {
+        "" => document.to_owned(),
+        path => document.parent().context("a file is in a folder")?.join(path),
+    };
+    if !target.exists() {
+        return Ok(Some("nothing is there"));
+    }
+    if fragment.is_empty() {
+        return Ok(None);
+    }
+    let (_, anchors) = links_and_anchors(&fs::read_to_string(target)?);
+    Ok((!anchors.contains(fragment)).then_some("has no such heading"))
+}
+
+#[test]
+fn every_link_of_a_document_leads_somewhere() -> Result<()> {
+    let mut seen = 0;
+    let mut problems = Vec::new();
+    for document in documents()? {
+        let (links, _) = links_and_anchors(&fs::read_to_string(&document)?);
+        seen += links.len();
+        for link in links {
+            if let Some(problem) = problem(&document, &link)? {
+                problems.push(format!("{}: {link}: {problem}", document.display()));
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} links found");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn every_page_in_docs_can_be_reached_from_the_readme() -> Result<()> {
+    let (mut left, mut reached) = (vec![root().join("README.md").canonicalize()?], HashSet::new());
+    while let Some(page) = left.pop() {
+        let (links, _) = links_and_anchors(&fs::read_to_string(&page)?);
+        let folder = page.parent().context("a file is in a folder")?.to_owned();
+        if reached.insert(page) {
+            let paths = links.iter().map(|link| folder.join(link.split('#').next().unwrap_or_default()));
+            let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+            left.extend(pages.filter_map(|path| path.canonicalize().ok()));
+        }
+    }
+    for page in documents()? {
+        let page = page.canonicalize()?;
+        if page.parent().is_some_and(|folder| folder.ends_with("docs")) {
+            assert!(reached.contains(&page), "no link leads to {}", page.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn headings_get_the_anchors_that_github_gives_them() {
+    for (title, expected) in [
+        ("Roll back", "roll-back"),
+        ("No Redis, no cache of rows or of misses", "no-redis-no-cache-of-rows-or-of-misses"),
+        ("sslmode=require means what it means", "sslmoderequire-means-what-it-means"),
+    ] {
+        assert_eq!(anchor(title), expected);
+    }
+}
