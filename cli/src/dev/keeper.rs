@@ -140,7 +140,7 @@ pub fn run() -> Result<()> {
             Some(("run", token)) => run = Some(token.to_owned()),
             Some(("watch", pid)) => watch = Pid::from_raw(pid.parse()?),
             Some(("directory", path)) => directories.push(PathBuf::from(path)),
-            _ => bail!("a line that is not connection_url: {line}"),
+            _ => bail!("a line that is not understood: {line}"),
         }
     }
     if let Some(run) = run {

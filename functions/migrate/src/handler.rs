@@ -12,7 +12,7 @@ use tessera_postgres::{DatabaseConfig, Deadline, TrustStore};
 
 use crate::stack::{self, RequestType, StackRequest};
 
-/// RequestType invocations share.
+/// What invocations share.
 pub(crate) struct State {
     pub(crate) config: DatabaseConfig,
     pub(crate) trust: Arc<TrustStore>,

@@ -15,7 +15,7 @@ const MAX_REASON: usize = 1000;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ATTEMPTS: u32 = 3;
 
-/// RequestType happens to the resource.
+/// What happens to the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum RequestType {
     Create,
@@ -23,7 +23,7 @@ pub(crate) enum RequestType {
     Delete,
 }
 
-/// A custom resource's request. `ResponseURL` is presigned: whoever has it can answer, so it is not log_whole.
+/// A custom resource's request. `ResponseURL` is presigned: whoever has it can answer, so it is not logged.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct StackRequest {

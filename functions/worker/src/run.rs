@@ -40,7 +40,7 @@ pub(crate) struct Report {
     delivered: usize,
     to_retry: usize,
     dead: usize,
-    /// Endings that came after their lease and were not accepted.
+    /// Results that came after their lease and were not accepted.
     late: usize,
 }
 
