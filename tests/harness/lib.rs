@@ -25,6 +25,7 @@ mod postgres;
 mod pretence;
 mod proxy;
 mod python;
+mod refusing_server;
 mod scratch;
 mod secrets_manager;
 
@@ -38,4 +39,5 @@ pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASS
 pub use pretence::Pretence;
 pub use proxy::{Counts, Ending, Message, Proxy, Trap};
 pub use python::{python_environment, run_to_end};
+pub use refusing_server::RefusingServer;
 pub use secrets_manager::SecretsManager;

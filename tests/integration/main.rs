@@ -8,6 +8,7 @@ mod docs;
 mod doctor;
 mod doctor_database;
 mod failover;
+mod failure_table;
 mod frozen;
 mod functions;
 mod harness_cleaning;

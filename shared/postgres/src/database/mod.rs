@@ -83,6 +83,7 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         let mut backoff = Backoff::default();
         let mut lost_once = false;
+        let mut telling: Option<Failure> = None;
         loop {
             let begun = Instant::now();
             let failure = match self.attempt(statement, parameters, deadline).await {
@@ -110,7 +111,9 @@ impl Database {
                 self.waited_for_connection(begun.elapsed() + until_next_try);
             }
             if gives_up {
-                return Err(DatabaseError::Unavailable { statement: statement.name, last: failure });
+                // The deadline may have cut the last try short. What the one before it met says more.
+                let last = telling.filter(|_| failure.is_timeout()).unwrap_or(failure);
+                return Err(DatabaseError::Unavailable { statement: statement.name, last });
             }
             tracing::warn!(
                 statement = statement.name,
@@ -120,6 +123,9 @@ impl Database {
                 "database: trying again"
             );
             (self.observer)(Event::Retried { kind: failure.kind });
+            if !failure.is_timeout() {
+                telling = Some(failure);
+            }
             tokio::time::sleep(wait).await;
         }
     }

@@ -177,7 +177,7 @@ pub enum DatabaseError {
     Unavailable {
         /// Name of the statement.
         statement: &'static str,
-        /// The last try.
+        /// The last failure that told more than that time was up, if there was one.
         last: Failure,
     },
     /// A constraint refused it; nothing was changed.
