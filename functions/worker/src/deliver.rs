@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, Response, redirect};
+use shared::config::WorkerSettings;
 use shared::jobs::claim::Job;
 use shared::jobs::finish::{DeliveryResult, Outcome};
 use shared::jobs::redact;
@@ -13,7 +14,6 @@ use shared::webhook::source::{Source, Sources};
 use tessera_postgres::tls::{TlsError, TrustStore};
 
 use crate::retry_after::retry_after;
-use crate::settings::Settings;
 use crate::ssrf::{ForbiddenAddress, PublicAddressResolver};
 
 /// Bytes of an answer that are read, at most.
@@ -36,7 +36,7 @@ pub(crate) enum BuildClientError {
 }
 
 impl WebhookClient {
-    pub(crate) fn new(settings: &Settings, trust: &TrustStore) -> Result<Self, BuildClientError> {
+    pub(crate) fn new(settings: &WorkerSettings, trust: &TrustStore) -> Result<Self, BuildClientError> {
         let resolver = PublicAddressResolver { allow_loopback: settings.allow_loopback };
         let client = Client::builder()
             .tls_backend_preconfigured(trust.web_connector()?)

@@ -3,14 +3,12 @@
 mod deliver;
 mod retry_after;
 mod run;
-mod settings;
 mod ssrf;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use run::State;
-use settings::Settings;
 use shared::scheduled::{Scheduled, run_on_schedule};
 use shared::webhook::configured::ConfiguredSources;
 use tessera_postgres::Database;
@@ -22,7 +20,7 @@ fn main() -> ExitCode {
             let state = State {
                 database: Arc::clone(&database),
                 sources: ConfiguredSources::from_environment(environment)?,
-                settings: Settings::from_environment(environment)?,
+                settings: environment.worker()?,
                 trust: Arc::clone(trust),
             };
             Ok(Scheduled { state: Arc::new(state), database })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
+use shared::config::WorkerSettings;
 use shared::http::Invocation;
 use shared::jobs::claim::{Job, claim};
 use shared::jobs::finish::{DeliveryResult, NextState, finish};
@@ -15,7 +16,6 @@ use shared::webhook::source::Sources;
 use tessera_postgres::{Database, DatabaseError, Deadline, TrustStore};
 
 use crate::deliver::WebhookClient;
-use crate::settings::Settings;
 
 /// Jobs that one delivery slot may get from one claim: enough that the database is not asked for each, few enough that a
 /// dead worker holds back little.
@@ -28,7 +28,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 pub(crate) struct State {
     pub(crate) database: Arc<Database>,
     pub(crate) sources: ConfiguredSources,
-    pub(crate) settings: Settings,
+    pub(crate) settings: WorkerSettings,
     pub(crate) trust: Arc<TrustStore>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
 }
 
 /// How many jobs can be delivered in the time left, even if each takes as long as it may.
-fn capacity(settings: &Settings, deadline: Deadline) -> usize {
+fn capacity(settings: &WorkerSettings, deadline: Deadline) -> usize {
     let left = deadline.left().saturating_sub(FINISH_RESERVE.min(deadline.left() / 4));
     // A slow answer's body has a tenth of the timeout more.
     let each = settings.timeout.mul_f64(1.1).as_millis().max(1);

@@ -1,12 +1,35 @@
 //! Configuration from the environment, typed and checked once, in the init phase.
 //!
-//! An error names the variable and what is wrong with it, and never prints its value.
+//! An error names the variable and what is wrong with it, and never prints its value. Nothing else reads variables:
+//!
+//! | Variable | Default | Read by |
+//! |---|---|---|
+//! | `DATABASE_URL`, `DATABASE_SECRET_ARN` | one is needed | [`Environment::database`] |
+//! | `DATABASE_READ_URL`, `DATABASE_READ_SECRET_ARN` | no replica | [`Environment::replica`] |
+//! | `DIRECT_URL`, `DIRECT_URL_SECRET_ARN` | as the database | [`Environment::direct_database`] |
+//! | `DATABASE_CA` | the system's authorities | each of these |
+//! | `PUBLIC_BASE_URL`, `ALLOW_EXECUTE_API_HOST` | needed where codes are made | [`Environment::public_base_url`] |
+//! | `ANONYMOUS_OWNER` | nobody | [`Environment::anonymous_owner`] |
+//! | `WEBHOOK_SOURCES`, `WEBHOOK_SOURCES_SECRET_ARN` | no sources | [`Environment::webhook_sources`] |
+//! | `WORKER_CONCURRENCY`, `WORKER_TIMEOUT_SECONDS`, `WORKER_ALLOW_LOOPBACK` | 3, 10, `false` | [`Environment::worker`] |
+//! | `RETENTION_PAYLOAD_DAYS`, `RETENTION_JOB_DAYS`, `RETENTION_ALERT_DAYS` | 30, 30, 90 | [`Environment::worker`] |
+//! | `TESSERA_CONNECT` | `lazy` | [`Environment::connects_at_init`] |
+//! | `TESSERA_LOG`, `TESSERA_LOG_FORMAT` | `info`, `json` | [`Environment::log_level`], [`Environment::log_format`] |
+//! | `TESSERA_STAGE` | `dev` | [`Environment::stage`] |
+//!
+//! Lambda itself sets `AWS_LAMBDA_FUNCTION_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_STREAM_NAME`, which
+//! become the database's `application_name` and the metrics' dimension.
 
 mod database;
+mod logging;
+mod worker;
 
 use std::collections::HashMap;
 
+pub use logging::{LogFormat, LogLevel};
+use tessera_postgres::secrets::{Secret, Source};
 use url::Url;
+pub use worker::{Retention, WorkerSettings};
 
 /// The process environment, taken once at start.
 #[derive(Default)]
@@ -53,7 +76,7 @@ impl Environment {
 
     /// The value of `name`; an empty one counts as not set, since templates cannot leave a variable out.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
@@ -61,6 +84,16 @@ impl Environment {
     #[must_use]
     pub fn anonymous_owner(&self) -> Option<String> {
         self.get("ANONYMOUS_OWNER").map(str::to_owned)
+    }
+
+    /// `WEBHOOK_SOURCES`, or the secret that `WEBHOOK_SOURCES_SECRET_ARN` names: JSON that
+    /// [`webhook::source`](crate::webhook::source) understands.
+    #[must_use]
+    pub fn webhook_sources(&self) -> Option<Source> {
+        let given = self.get("WEBHOOK_SOURCES").map(|json| Source::Given(Secret::new(json)));
+        given.or_else(|| {
+            self.get("WEBHOOK_SOURCES_SECRET_ARN").map(|arn| Source::SecretsManager(arn.to_owned()))
+        })
     }
 
     /// `TESSERA_CONNECT`: whether to connect in the init phase (`init`) or at first use (`lazy`, the default).

@@ -16,9 +16,6 @@ const MAX_AGE: Duration = Duration::from_mins(5);
 /// anybody can send a request that is refused.
 const REREAD_PAUSE: Duration = Duration::from_secs(10);
 
-const GIVEN: &str = "WEBHOOK_SOURCES";
-const ARN: &str = "WEBHOOK_SOURCES_SECRET_ARN";
-
 /// The sources of `WEBHOOK_SOURCES`, or of the secret that `WEBHOOK_SOURCES_SECRET_ARN` names.
 pub struct ConfiguredSources {
     secret: SecretSource,
@@ -42,26 +39,26 @@ fn has_passed(limit: Duration, since: SystemTime) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesUnavailable {
     /// The secret could not be read.
-    #[error("{ARN}: {0}")]
+    #[error("WEBHOOK_SOURCES_SECRET_ARN: {0}")]
     Secret(#[from] SecretError),
     /// It was read, and is wrong.
-    #[error("{ARN}: {0}")]
+    #[error("WEBHOOK_SOURCES_SECRET_ARN: {0}")]
     Malformed(#[from] SourcesError),
 }
 
 impl ConfiguredSources {
     /// Given sources are checked here and now. With neither variable set there are none, and every request is refused.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let secret = match (environment.get(GIVEN), environment.get(ARN)) {
-            (Some(json), _) => SecretSource::Given(Secret::new(json)),
-            (None, Some(arn)) => SecretSource::SecretsManager(arn.to_owned()),
-            (None, None) => {
-                tracing::warn!("{GIVEN} (or {ARN}) is not set: there are no webhook sources");
-                SecretSource::Given(Secret::new("{}"))
-            }
-        };
+        let secret = environment.webhook_sources().unwrap_or_else(|| {
+            tracing::warn!(
+                "WEBHOOK_SOURCES (or WEBHOOK_SOURCES_SECRET_ARN) is not set: there are no webhook sources"
+            );
+            SecretSource::Given(Secret::new("{}"))
+        });
         let known = match secret.given() {
-            Some(json) => Some(parse(json).map_err(|error| ConfigError::malformed(GIVEN, error))?),
+            Some(json) => {
+                Some(parse(json).map_err(|error| ConfigError::malformed("WEBHOOK_SOURCES", error))?)
+            }
             None => None,
         };
         Ok(Self { secret, known: Mutex::new(known) })
@@ -134,7 +131,9 @@ mod tests {
     #[test]
     fn given_sources_are_checked_at_start_and_not_shown() {
         let wrong = r#"{"stripe":{"scheme":"stripe","secrets":["hunter2", ""]}}"#;
-        let error = ConfiguredSources::from_environment(&Environment::from([(GIVEN, wrong)])).err().unwrap();
+        let error = ConfiguredSources::from_environment(&Environment::from([("WEBHOOK_SOURCES", wrong)]))
+            .err()
+            .unwrap();
         let error = error.to_string();
         assert!(error.starts_with("WEBHOOK_SOURCES: ") && error.contains("secrets[1]"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");

@@ -1,32 +1,54 @@
-//! What the worker can be told.
+//! How the worker delivers and for how long things are kept: `WORKER_…` and `RETENTION_…`.
 
 use std::time::Duration;
 
-use shared::config::{ConfigError, Environment};
-use shared::jobs::retention::Retention;
+use super::{ConfigError, Environment};
 
-/// From the environment.
+/// How the worker delivers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub struct WorkerSettings {
     /// `WORKER_CONCURRENCY` (3, 1 to 50): deliveries at a time.
-    pub(crate) concurrency: usize,
+    pub concurrency: usize,
     /// `WORKER_TIMEOUT_SECONDS` (10, 0.1 to 60): time that one delivery has, from connecting to the answer's headers.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// `WORKER_ALLOW_LOOPBACK` (`false`): whether to deliver to this machine, for tests and development.
-    pub(crate) allow_loopback: bool,
-    /// `RETENTION_…_DAYS`.
-    pub(crate) retention: Retention,
+    pub allow_loopback: bool,
+    /// `RETENTION_…_DAYS`: for how long things are kept.
+    pub retention: Retention,
 }
 
-impl Settings {
-    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self {
-            concurrency: concurrency(environment)?,
-            timeout: timeout(environment)?,
-            allow_loopback: allow_loopback(environment)?,
-            retention: Retention::from_environment(environment)?,
+/// How long things are kept, in days.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// `RETENTION_PAYLOAD_DAYS` (30): an event's own bytes. The event stays, since by it a replay is known; so does the
+    /// payload of a job that is not done.
+    pub payload: i32,
+    /// `RETENTION_JOB_DAYS` (30): jobs that are done. Dead ones stay until they are redriven.
+    pub job: i32,
+    /// `RETENTION_ALERT_DAYS` (90): alerts that are resolved.
+    pub alert: i32,
+}
+
+impl Environment {
+    /// The worker's settings, each with its default.
+    pub fn worker(&self) -> Result<WorkerSettings, ConfigError> {
+        Ok(WorkerSettings {
+            concurrency: concurrency(self)?,
+            timeout: timeout(self)?,
+            allow_loopback: allow_loopback(self)?,
+            retention: Retention {
+                payload: days(self, "RETENTION_PAYLOAD_DAYS", 30)?,
+                job: days(self, "RETENTION_JOB_DAYS", 30)?,
+                alert: days(self, "RETENTION_ALERT_DAYS", 90)?,
+            },
         })
     }
+}
+
+fn days(environment: &Environment, name: &'static str, default: i32) -> Result<i32, ConfigError> {
+    let Some(text) = environment.get(name) else { return Ok(default) };
+    let days = text.parse().ok().filter(|days| (1..=3650).contains(days));
+    days.ok_or_else(|| ConfigError::malformed(name, "must be a number of days from 1 to 3650"))
 }
 
 fn concurrency(environment: &Environment) -> Result<usize, ConfigError> {
@@ -60,7 +82,7 @@ mod tests {
 
     #[test]
     fn each_setting_has_its_default_and_its_limits() {
-        let settings = Settings::from_environment(&Environment::default()).unwrap();
+        let settings = Environment::default().worker().unwrap();
         assert_eq!(
             (settings.concurrency, settings.timeout.as_secs(), settings.allow_loopback),
             (3, 10, false)
@@ -74,8 +96,7 @@ mod tests {
             ("WORKER_ALLOW_LOOPBACK", "yes"),
             ("RETENTION_JOB_DAYS", "0"),
         ] {
-            let error =
-                Settings::from_environment(&Environment::from([(name, wrong)])).unwrap_err().to_string();
+            let error = Environment::from([(name, wrong)]).worker().unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
         }
     }
