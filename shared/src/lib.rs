@@ -1,7 +1,14 @@
-//! What Tessera's functions share: configuration, the one database connection, and the domain.
+//! What Tessera's functions share: configuration, HTTP, and the domain.
 //!
-//! The way of a request is three files: `functions/X/src/handler.rs`, the domain module here
-//! ([`qr`], [`webhook`]) with its SQL, and [`database`].
+//! The way of a request is three stations: `functions/X/src/handler.rs`, the domain module here with its SQL, and the
+//! crate `tessera-postgres`.
+//!
+//! - The domain: [`qr`] (codes and their scans), [`webhook`] (intake), [`jobs`] (what is promised for later), [`alerts`].
+//!   Its errors keep their cause and know no HTTP.
+//! - HTTP: [`http`] reads callers and preconditions, and tells errors; [`request`] and [`fields`] are what the domain
+//!   knows of it.
+//! - A function's life: [`process`], [`http::serve`], [`scheduled`], [`invocation`], [`config`], [`metrics`].
+//! - The installation: [`migrations`], [`health`], and [`statements`], the list of all that is sent to the database.
 
 pub mod alerts;
 pub mod clock;

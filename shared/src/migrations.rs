@@ -7,7 +7,7 @@
 //! lost may be sent again. A migration must therefore hold no `BEGIN`, `COMMIT` or `CONCURRENTLY`.
 //!
 //! This is our own code because refinery cannot go down, and sqlx would bring a second driver with its own
-//! TLS. Next to [`crate::database`] this is the only module that talks to tokio-postgres.
+//! TLS. Next to `tessera-postgres` this is the only module that talks to tokio-postgres.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
