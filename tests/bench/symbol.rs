@@ -7,19 +7,17 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use shared::qr::symbol::{Format, ImageOptions, Symbol};
-use url::Url;
+use tessera_symbol::{Format, ImageOptions, Symbol};
 
 const ROUNDS: usize = 2_000;
 
 fn main() {
-    let base = Url::parse("https://q.example").expect("a URL");
     for (format, name) in [(Format::Svg, "svg"), (Format::Png, "png")] {
         for size in ["256", "264", "1024", "4096"] {
-            let options = ImageOptions::from_query([("size", size)]).expect("options in range");
-            // The symbol holds 28 characters: HTTPS://Q.EXAMPLE/R/K7M2Q9XP.
+            let options = ImageOptions::from_pairs([("size", size)]).expect("options in range");
+            // 28 characters, as a short URL has them.
             let draw = || {
-                let symbol = Symbol::new(black_box(&base), black_box("K7M2Q9XP"), &options);
+                let symbol = Symbol::new(black_box("HTTPS://Q.EXAMPLE/R/K7M2Q9XP"), "QR code", &options);
                 symbol.expect("a size that scans").draw(format)
             };
             let rounds = if size == "4096" { ROUNDS / 20 } else { ROUNDS };

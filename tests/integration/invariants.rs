@@ -71,6 +71,16 @@ fn the_connection_core_knows_no_domain_no_http_and_no_lambda() -> Result<()> {
     Ok(())
 }
 
+/// Text in, bytes of an image out.
+#[test]
+fn the_symbol_knows_no_domain_no_database_and_no_http() -> Result<()> {
+    let found = sources("shared/symbol/src", "rs")?;
+    for word in ["shared::", "postgres", "http::", "short_id", "lambda_"] {
+        assert_only(&found, word, &[]);
+    }
+    Ok(())
+}
+
 #[test]
 fn only_what_starts_a_function_and_answers_knows_of_lambda() -> Result<()> {
     let shared = sources("shared/src", "rs")?;

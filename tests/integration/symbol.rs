@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use shared::qr::symbol::{Format, ImageOptions, Symbol, symbol_url};
+use anyhow::{Context, Result, ensure};
+use shared::qr::short_url::symbol_url;
+use tessera_symbol::{Format, ImageOptions, Symbol, SymbolError};
 use url::Url;
 
 const LEVELS: [&str; 4] = ["L", "M", "Q", "H"];
@@ -25,22 +26,22 @@ struct Case {
 impl Case {
     /// With a size that is refused, the case is the size that the refusal names.
     fn new((base, id): &(Url, String), format: Format, query: &[(&str, &str)]) -> Result<Self> {
+        let url = symbol_url(base, id);
         let draw = |query: &[(&str, &str)]| {
-            let options = ImageOptions::from_query(query.iter().copied()).expect("the options are in range");
-            Symbol::new(base, id, &options)
+            let options = ImageOptions::from_pairs(query.iter().copied()).expect("the options are in range");
+            Symbol::new(&url, "QR code", &options)
         };
         let symbol = match draw(query) {
-            Ok(symbol) => symbol,
-            Err(refusal) => {
-                ensure!(refusal.field == "size", "{refusal:?}");
-                let smallest: String = refusal.message.chars().filter(char::is_ascii_digit).collect();
+            Err(SymbolError::ImageTooSmall { smallest }) => {
+                let smallest = smallest.to_string();
                 let sized = |&(field, value)| {
                     if field == "size" { (field, smallest.as_str()) } else { (field, value) }
                 };
-                draw(&query.iter().map(sized).collect::<Vec<_>>()).map_err(|error| anyhow!("{error:?}"))?
+                draw(&query.iter().map(sized).collect::<Vec<_>>())?
             }
+            drawn => drawn?,
         };
-        Ok(Self { name: format!("{id} {format:?} {query:?}"), format, symbol, url: symbol_url(base, id) })
+        Ok(Self { name: format!("{id} {format:?} {query:?}"), format, symbol, url })
     }
 }
 

@@ -19,11 +19,13 @@ use shared::qr::id::ShortId;
 use shared::qr::input::{Changes, NewCode};
 use shared::qr::read::{self, Filter, ReadContext, Version};
 use shared::qr::scan_stats::{Format, GroupBy, ScanStat, ScanStatsQuery, scan_stats, to_csv};
-use shared::qr::symbol::{self, Format as ImageFormat, ImageOptions, Symbol};
 use shared::request::{Caller, RequestContext};
 use tessera_postgres::Database;
+use tessera_symbol::Format as ImageFormat;
 use url::Url;
 use uuid::Uuid;
+
+use crate::image::RequestedImage;
 
 /// Bytes of a body, at most: a target of 8,192 bytes and everything else, escaped.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -183,23 +185,17 @@ impl Call {
     }
 
     async fn image(self, id: ShortId, format: ImageFormat) -> Answer {
-        let pairs = query_pairs(&self.request);
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let options = ImageOptions::from_query(pairs).map_err(InvalidFields)?;
-        let encode = |id: &str| {
-            Symbol::new(&self.state.base, id, &options)
-                .map_err(|error| PublicError::Invalid(InvalidFields(vec![error])))
-        };
+        let base = &self.state.base;
+        let image = RequestedImage::parse(format, &query_pairs(&self.request))?;
         // A symbol that these options leave no room for is refused for any spelling of its id.
-        encode(id.as_str())?;
+        image.symbol(base, id.as_str())?;
         let short_id = read::image_id(&self.state.database, &id, self.context.deadline).await?;
-        let tag = symbol::etag(format, &self.state.base, &short_id, &options);
-        let tag = HeaderValue::from_str(&tag).map_err(|_| PublicError::Internal)?;
+        let tag =
+            HeaderValue::from_str(&image.entity_tag(base, &short_id)).map_err(|_| PublicError::Internal)?;
         let mut response = if http::if_none_match_matches(self.request.headers(), &tag) {
             http::not_modified()
         } else {
-            let image = encode(&short_id)?.draw(format);
-            http::respond(StatusCode::OK, format.media_type(), image_body(format, image))
+            http::respond(StatusCode::OK, format.media_type(), image.body(base, &short_id)?)
         };
         let headers = response.headers_mut();
         headers
@@ -269,14 +265,6 @@ fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
         }
     }
     if errors.is_empty() { Ok(filter) } else { Err(InvalidFields(errors)) }
-}
-
-/// The image as a body: SVG goes out as the text that it is, PNG goes to API Gateway as base64.
-fn image_body(format: ImageFormat, bytes: Vec<u8>) -> Body {
-    match format {
-        ImageFormat::Svg => Body::Text(String::from_utf8_lossy(&bytes).into_owned()),
-        ImageFormat::Png => Body::Binary(bytes),
-    }
 }
 
 /// The cursor of a list: the key of a page's last row, in a form that callers do not take for a number to count with.

@@ -1,6 +1,7 @@
 //! The function `qr-generate`: everything under `/qr`, where codes are created, listed, edited, drawn and counted.
 
 mod handler;
+mod image;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::symbol;
+use super::short_url::short_url;
 
 /// A code as the statements return it: the columns that `code_json` in the migrations puts together.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,7 +95,7 @@ impl StoredCode {
             |kind| format!("{}/qr/{}/image.{kind}", base.as_str().trim_end_matches('/'), self.short_id);
         Code {
             short_id: &self.short_id,
-            short_url: symbol::short_url(base, &self.short_id),
+            short_url: short_url(base, &self.short_id),
             name: self.name.as_deref(),
             target_url: &self.target_url,
             user_id: &self.user_id,

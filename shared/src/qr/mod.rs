@@ -1,4 +1,4 @@
-//! Dynamic QR codes: what they are, the rules for them, their statements, and the symbol.
+//! Dynamic QR codes: what they are, the rules for them, and their statements.
 
 pub mod code;
 pub mod consistency;
@@ -10,7 +10,7 @@ pub mod input;
 pub mod read;
 pub mod scan;
 pub mod scan_stats;
-pub mod symbol;
+pub mod short_url;
 pub mod target;
 mod verdict;
 pub mod visit;

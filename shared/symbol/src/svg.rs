@@ -12,7 +12,7 @@ pub(super) fn draw(symbol: &Symbol) -> String {
     format!(
         concat!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" "#,
-            r#"viewBox="-{margin} -{top} {width} {width}" role="img" shape-rendering="crispEdges"><title>QR code: {url}</title>"#,
+            r#"viewBox="-{margin} -{top} {width} {width}" role="img" shape-rendering="crispEdges"><title>{title}</title>"#,
             r#"<rect x="-{margin}" y="-{top}" width="{width}" height="{width}" fill="{background}"/>"#,
             r#"<path fill="none" stroke="{color}" d="{path}"/></svg>"#,
         ),
@@ -20,7 +20,7 @@ pub(super) fn draw(symbol: &Symbol) -> String {
         margin = margin,
         top = top,
         width = width,
-        url = escape(&symbol.url),
+        title = escape(&symbol.title),
         background = symbol.background,
         color = symbol.color,
         path = path(&symbol.rows),

@@ -1,11 +1,11 @@
-//! The options of an image, from a query string.
+//! The options of an image, and how they are read from text.
 
 use std::str::FromStr;
 
 use qrcodegen::QrCodeEcc;
 
-use super::color::{self, Color};
-use crate::fields::FieldError;
+use crate::color::{self, Color};
+use crate::error::{InvalidOption, InvalidOptions};
 
 /// How much of a symbol may be lost before it no longer reads (ISO/IEC 18004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,14 @@ impl Default for ImageOptions {
 }
 
 impl ImageOptions {
-    /// Reads the decoded pairs of a query string; what is not given has its default.
+    /// Reads options as pairs of name and value, such as a query string has once it is decoded: `size` in pixels (64 to
+    /// 4096), `margin` in modules (0 to 16), `level` (L, M, Q or H), `color` and `background` (RRGGBB). What is not
+    /// given has its default.
     ///
-    /// The error names every field that is unknown, repeated or out of its range, in the order of the query.
-    pub fn from_query<'a>(
+    /// The error names every option that is unknown, repeated or out of its range, in the order of the pairs.
+    pub fn from_pairs<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, Vec<FieldError>> {
+    ) -> Result<Self, InvalidOptions> {
         let mut options = Self::default();
         let mut seen = Vec::new();
         let mut errors = Vec::new();
@@ -65,7 +67,7 @@ impl ImageOptions {
                 options.read(field, value)
             };
             if let Err(message) = read {
-                errors.push(FieldError::new(field, message));
+                errors.push(InvalidOption::new(field, message));
             }
             seen.push(field);
         }
@@ -75,10 +77,10 @@ impl ImageOptions {
                 if seen.contains(&"background") && !seen.contains(&"color") { "background" } else { "color" };
             errors.extend(
                 color::objection(options.color, options.background)
-                    .map(|message| FieldError::new(field, message)),
+                    .map(|message| InvalidOption::new(field, message)),
             );
         }
-        if errors.is_empty() { Ok(options) } else { Err(errors) }
+        if errors.is_empty() { Ok(options) } else { Err(InvalidOptions(errors)) }
     }
 
     fn read(&mut self, field: &str, value: &str) -> Result<(), &'static str> {
@@ -154,16 +156,17 @@ mod tests {
     use super::*;
 
     fn errors(query: &[(&str, &str)]) -> Vec<String> {
-        ImageOptions::from_query(query.iter().copied())
+        ImageOptions::from_pairs(query.iter().copied())
             .expect_err("the query is wrong")
-            .into_iter()
-            .map(|error| format!("{} {}", error.field, error.message))
+            .0
+            .iter()
+            .map(ToString::to_string)
             .collect()
     }
 
     #[test]
     fn an_empty_query_gives_the_defaults() {
-        let options = ImageOptions::from_query([]).unwrap();
+        let options = ImageOptions::from_pairs([]).unwrap();
         assert_eq!(options, ImageOptions::default());
         assert_eq!((options.size(), options.margin(), options.level()), (256, 4, Level::M));
     }
@@ -178,7 +181,7 @@ mod tests {
             ("background", "#ffffe0"),
         ];
         assert_eq!(
-            ImageOptions::from_query(query).unwrap(),
+            ImageOptions::from_pairs(query).unwrap(),
             ImageOptions {
                 size: 4096,
                 margin: 0,
@@ -243,11 +246,11 @@ mod tests {
             ),
         ) {
             let pairs = || query.iter().map(|(field, value)| (field.as_str(), value.as_str()));
-            match ImageOptions::from_query(pairs()) {
+            match ImageOptions::from_pairs(pairs()) {
                 Ok(options) => prop_assert!((64..=4096).contains(&options.size()) && options.margin() <= 16),
                 Err(errors) => {
-                    for error in errors {
-                        prop_assert!(pairs().any(|(field, _)| field == error.field));
+                    for error in errors.0 {
+                        prop_assert!(pairs().any(|(field, _)| field == error.name));
                     }
                 }
             }
