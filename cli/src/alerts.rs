@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::alerts::Alert;
-use tessera_postgres::{IdempotentBy, Statement};
+use tessera_postgres::{IdempotentBy, Plan, Statement};
 use tokio_postgres::types::Type;
 
 use crate::operator::{Selection, query};
@@ -18,6 +18,17 @@ const LIST: Statement = Statement {
         "SELECT id, code, source, event, count, first_at, last_at, resolved_at FROM alerts
           WHERE $1 OR resolved_at IS NULL ORDER BY resolved_at IS NULL DESC, last_at DESC, id DESC LIMIT 1000",
     parameters: &[Type::BOOL],
+    columns: &[
+        ("id", Type::INT8),
+        ("code", Type::TEXT),
+        ("source", Type::TEXT),
+        ("event", Type::INT8),
+        ("count", Type::INT8),
+        ("first_at", Type::TIMESTAMPTZ),
+        ("last_at", Type::TIMESTAMPTZ),
+        ("resolved_at", Type::TIMESTAMPTZ),
+    ],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -27,6 +38,8 @@ const RESOLVE: Statement = Statement {
           WHERE resolved_at IS NULL AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR source = $2)
           RETURNING id",
     parameters: &[Type::INT8, Type::TEXT],
+    columns: &[("id", Type::INT8)],
+    plan: Plan::EachTime,
     // A second run finds none that is open.
     idempotent_by: IdempotentBy::RequestId("alerts.resolved_at"),
 };

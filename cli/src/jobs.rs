@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::jobs::schedule::ATTEMPTS;
-use tessera_postgres::{IdempotentBy, Statement};
+use tessera_postgres::{IdempotentBy, Plan, Statement};
 use tokio_postgres::{Row, types::Type};
 
 use crate::operator::{Selection, query, time};
@@ -23,6 +23,8 @@ const LIST: Statement = Statement {
           WHERE jobs.state = ANY ($1) AND ($2 IS NULL OR jobs.source = $2)
           ORDER BY jobs.id DESC LIMIT $3",
     parameters: &[Type::TEXT_ARRAY, Type::TEXT, Type::INT8],
+    columns: &[("id", Type::INT8), ("source", Type::TEXT), ("event_id", Type::TEXT), ("event_type", Type::TEXT), ("attempt", Type::INT4), ("last_attempt", Type::INT4), ("outcome", Type::TEXT), ("status", Type::INT2), ("run_at", Type::TIMESTAMPTZ), ("ended_at", Type::TIMESTAMPTZ), ("state", Type::TEXT)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -34,6 +36,8 @@ const SHOW: Statement = Statement {
                  CASE WHEN $2 THEN raw END AS raw
           FROM jobs JOIN events ON events.id = jobs.event WHERE jobs.id = $1",
     parameters: &[Type::INT8, Type::BOOL],
+    columns: &[("id", Type::INT8), ("source", Type::TEXT), ("event_id", Type::TEXT), ("event_type", Type::TEXT), ("attempt", Type::INT4), ("last_attempt", Type::INT4), ("outcome", Type::TEXT), ("status", Type::INT2), ("run_at", Type::TIMESTAMPTZ), ("ended_at", Type::TIMESTAMPTZ), ("state", Type::TEXT), ("answer_head", Type::TEXT), ("failure", Type::TEXT), ("occurred_at", Type::TIMESTAMPTZ), ("received_at", Type::TIMESTAMPTZ), ("created_at", Type::TIMESTAMPTZ), ("bytes", Type::INT4), ("raw", Type::BYTEA)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -46,6 +50,8 @@ const REDRIVE: Statement = Statement {
               AND events.id = jobs.event AND events.raw IS NOT NULL
           RETURNING jobs.id",
     parameters: &[Type::INT8, Type::TEXT, Type::INT4],
+    columns: &[("id", Type::INT8)],
+    plan: Plan::EachTime,
     // A second run finds none that is dead.
     idempotent_by: IdempotentBy::RequestId("jobs.state"),
 };

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tessera_postgres::{IdempotentBy, Statement};
+use tessera_postgres::{IdempotentBy, Plan, Statement};
 use tokio_postgres::{Row, types::Type};
 
 use crate::operator::{query, time};
@@ -28,6 +28,8 @@ const CREATE: Statement = Statement {
           VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))
           ON CONFLICT (hash) DO NOTHING",
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY, Type::INT4],
+    columns: &[],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::UniqueConstraint("api_keys_pkey"),
 };
 
@@ -41,6 +43,17 @@ const LIST: Statement = Statement {
           WHERE $1 IS NULL OR owner = $1
           ORDER BY created_at, prefix",
     parameters: &[Type::TEXT],
+    columns: &[
+        ("prefix", Type::TEXT),
+        ("owner", Type::TEXT),
+        ("name", Type::TEXT),
+        ("scopes", Type::TEXT_ARRAY),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("expires_at", Type::TIMESTAMPTZ),
+        ("revoked_at", Type::TIMESTAMPTZ),
+        ("state", Type::TEXT),
+    ],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -50,6 +63,8 @@ const REVOKE: Statement = Statement {
           WHERE prefix = $1 AND ($2 IS NULL OR hash = $2)
           RETURNING prefix, owner",
     parameters: &[Type::TEXT, Type::BYTEA],
+    columns: &[("prefix", Type::TEXT), ("owner", Type::TEXT)],
+    plan: Plan::EachTime,
     // A second run finds the time of the first.
     idempotent_by: IdempotentBy::RequestId("prefix"),
 };

@@ -3,9 +3,12 @@
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
-use shared::migrations::{self, Migration, State};
+use shared::migrations::{Migration, State};
+use shared::schema::{self, SchemaStatus};
+use tessera_postgres::plans::PlanState;
 
-use crate::{connect, table};
+use crate::connect;
+use crate::table::Table;
 
 /// Past the pooler where there is one: a long migration would hold one of its few connections.
 const VARIABLES: [&str; 2] = ["DIRECT_URL", "DATABASE_URL"];
@@ -21,7 +24,8 @@ pub enum Command {
         #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         steps: u16,
     },
-    /// List the migrations: applied, pending, unknown to this release, or changed since they were applied
+    /// List the migrations (applied, pending, unknown to this release, or changed since they were applied) and the
+    /// statements whose plans the database keeps (kept, missing, or changed)
     Status {
         /// As JSON
         #[arg(long)]
@@ -33,11 +37,17 @@ pub enum Command {
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {
-        Command::Up => report("Applied", &migrations::up(&client).await?, "Nothing to apply"),
-        Command::Down { steps } => {
-            report("Reverted", &migrations::down(&client, steps.into()).await?, "Nothing to revert");
+        Command::Up => {
+            let up = schema::up(&client).await?;
+            report("Applied", &up.applied, "Nothing to apply");
+            if !up.plans.is_empty() {
+                println!("Kept the plans of {} statements", up.plans.len());
+            }
         }
-        Command::Status { json } => status(&migrations::status(&client).await?, json)?,
+        Command::Down { steps } => {
+            report("Reverted", &schema::down(&client, steps.into()).await?, "Nothing to revert");
+        }
+        Command::Status { json } => status(&schema::status(&client).await?, json)?,
     }
     Ok(())
 }
@@ -51,24 +61,33 @@ fn report(what: &str, migrations: &[Migration], nothing: &str) {
     }
 }
 
-fn status(migrations: &[migrations::Status], json: bool) -> Result<()> {
-    let mut table = table::Table::new(&["MIGRATION", "STATE", "APPLIED AT"]);
-    let mut items = Vec::new();
-    for migration in migrations {
+fn status(status: &SchemaStatus, json: bool) -> Result<()> {
+    if json {
+        let migrations = status.migrations.iter().map(|line| json!(line));
+        let items: Vec<_> = migrations.chain(status.plans.iter().map(|line| json!(line))).collect();
+        println!("{}", serde_json::to_string_pretty(&items)?);
+        return Ok(());
+    }
+    let mut migrations = Table::new(&["MIGRATION", "STATE", "APPLIED AT"]);
+    for migration in &status.migrations {
         let state = match migration.state {
             State::Applied => "applied",
             State::Pending => "pending",
             State::Unknown => "unknown",
             State::Changed => "changed",
         };
-        let applied_at = migration.applied_at.map(|at| at.to_string());
-        items.push(json!({
-            "version": migration.version,
-            "name": migration.name,
-            "state": state,
-            "appliedAt": applied_at,
-        }));
-        table.row(vec![migration.name.clone(), state.to_owned(), applied_at.unwrap_or_default()]);
+        let applied_at = migration.applied_at.map(|at| at.to_string()).unwrap_or_default();
+        migrations.row(vec![migration.name.clone(), state.to_owned(), applied_at]);
     }
-    table::print(json, &items, &table)
+    let mut plans = Table::new(&["STATEMENT", "PLAN", "FUNCTION"]);
+    for plan in &status.plans {
+        let state = match plan.state {
+            PlanState::Kept => "kept",
+            PlanState::Missing => "missing",
+            PlanState::Changed => "changed",
+        };
+        plans.row(vec![plan.statement.to_owned(), state.to_owned(), plan.function.clone()]);
+    }
+    print!("{migrations}\n{plans}");
+    Ok(())
 }

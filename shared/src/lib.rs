@@ -8,7 +8,8 @@
 //! - HTTP: [`http`] reads callers and preconditions, and tells errors; [`request`] and [`fields`] are what the domain
 //!   knows of it.
 //! - A function's life: [`process`], [`http::serve`], [`scheduled`], [`invocation`], [`config`], [`metrics`].
-//! - The installation: [`migrations`], [`health`], and [`statements`], the list of all that is sent to the database.
+//! - The installation: [`schema`] ([`migrations`] and kept plans), [`health`], and [`statements`], the list of all that is
+//!   sent to the database.
 
 pub mod alerts;
 pub mod clock;
@@ -26,6 +27,8 @@ pub mod process;
 pub mod qr;
 pub mod request;
 pub mod scheduled;
+#[cfg(feature = "migrations")]
+pub mod schema;
 pub mod statements;
 mod telemetry;
 pub mod webhook;

@@ -21,6 +21,7 @@ mod idempotency;
 mod images;
 mod input;
 mod invariants;
+mod kept_plans;
 mod keys;
 mod late;
 mod leaving;

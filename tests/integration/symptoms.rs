@@ -26,7 +26,7 @@ async fn seen_by_both(database: &Database, name: &str) -> Result<[Value; 2]> {
 }
 
 /// A cluster that no other test has sessions in, and a database whose reports may be read.
-async fn alone(settings: &[(&str, &str)]) -> Result<Database> {
+pub(crate) async fn alone(settings: &[(&str, &str)]) -> Result<Database> {
     let postgres = Postgres::builder().settings(settings.iter().copied()).start().await?;
     let database = postgres.database().await?;
     make_key(&database, KEY, "ops:read").await?;
@@ -130,7 +130,7 @@ async fn without_pg_stat_statements_slow_statements_are_not_visible_and_no_fault
 
 /// Whether this PostgreSQL has the contrib module; some packages of it come without.
 #[expect(clippy::print_stderr, reason = "a test that tests nothing says why")]
-async fn has_pg_stat_statements() -> Result<bool> {
+pub(crate) async fn has_pg_stat_statements() -> Result<bool> {
     let admin = Postgres::plain().await?.admin("postgres").await?;
     let sql = "SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'";
     let is_there = !admin.query_typed(sql, &[]).await?.is_empty();

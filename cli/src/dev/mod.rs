@@ -149,7 +149,7 @@ async fn migrate(database: &Database) -> Result<()> {
         None => connect::open_from(&["DIRECT_URL", "DATABASE_URL"]).await?,
         Some(server) => connect::open("the private database", &server.url).await?,
     };
-    for migration in shared::migrations::up(&client).await? {
+    for migration in shared::schema::up(&client).await?.applied {
         println!("Applied migration {}", migration.name);
     }
     Ok(())

@@ -12,7 +12,9 @@ use shared::qr::read::{Filter, ReadContext};
 use shared::qr::visit::{Device, Visit, VisitKind};
 use shared::qr::{create, read, scan};
 use shared::request::{Caller, RequestContext};
-use tessera_postgres::{Database, DatabaseConfig, Deadline, ErrorChain, IdempotentBy, Statement, TrustStore};
+use tessera_postgres::{
+    Database, DatabaseConfig, Deadline, ErrorChain, IdempotentBy, Plan, Statement, TrustStore,
+};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use url::Url;
@@ -40,6 +42,8 @@ const FORGET: Statement = Statement {
                visitors AS (DELETE FROM visitors WHERE code_id IN (SELECT id FROM gone))
           DELETE FROM scan_quotas WHERE code_id IN (SELECT id FROM gone)",
     parameters: &[Type::TEXT],
+    columns: &[],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::RequestId("owner"),
 };
 

@@ -5,6 +5,7 @@
 
 mod connection_url;
 mod consistency;
+mod kept_plans;
 mod path;
 mod plan;
 mod probe;
@@ -78,6 +79,7 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
     };
     let may_try = match report {
         Ok(report) => {
+            checks.push(kept_plans::check(&client).await);
             checks.push(probe::settings(&report.facts));
             checks.push(probe::budget(&report.facts, &url, options.plan().as_ref()));
             let may_try = report

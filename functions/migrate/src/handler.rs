@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::migrations::{self, Migration, MigrationError};
+use shared::migrations::Migration;
+use shared::schema::{self, SchemaError};
 use tessera_postgres::direct;
 use tessera_postgres::{DatabaseConfig, Deadline, TrustStore};
 
@@ -66,13 +67,13 @@ async fn run(state: &State, command: Command, deadline: Deadline) -> Result<Valu
         "the database cannot be reached, or does not let us in; the function's log says why"
     })?;
     Ok(match command {
-        Command::Up => json!({"applied": names(&migrations::up(&client).await.map_err(log_whole)?)}),
+        Command::Up => json!({"applied": names(&schema::up(&client).await.map_err(log_whole)?.applied)}),
         Command::Down { steps } => {
-            json!({"reverted": names(&migrations::down(&client, steps.into()).await.map_err(log_whole)?)})
+            json!({"reverted": names(&schema::down(&client, steps.into()).await.map_err(log_whole)?)})
         }
         Command::Status => {
-            let status = migrations::status(&client).await.map_err(log_whole)?;
-            json!({"migrations": status})
+            let status = schema::status(&client).await.map_err(log_whole)?;
+            json!({"migrations": status.migrations, "plans": status.plans})
         }
     })
 }
@@ -82,7 +83,7 @@ fn names(migrations: &[Migration]) -> Vec<&str> {
 }
 
 /// Whole for the log: PostgreSQL's own message is in the cause.
-fn log_whole(error: MigrationError) -> Error {
+fn log_whole(error: SchemaError) -> Error {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "migrate");
     error.into()

@@ -5,6 +5,7 @@
 //! its answer does not come, it asks the server to cancel the statement. If the server obeys, the connection is alive and
 //! the statement was slow; if it does not, the connection is dead. No ping is ever sent.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,7 @@ use tokio_postgres::{Client, Row};
 use crate::deadline::Deadline;
 use crate::endpoint::{ConnectionTask, Endpoint};
 use crate::failure::Failure;
+use crate::plans::function;
 use crate::statement::{Parameters, Statement};
 
 /// A connection idle for longer is not used again: gateways and load balancers drop idle sockets after about 350 s
@@ -59,8 +61,19 @@ pub(crate) enum RunError {
     Failed(Failure),
     /// It was cancelled since its answer did not come; the server obeyed, so the connection is alive.
     Slow,
+    /// There is no function that keeps its plan; nothing was done.
+    PlanMissing,
     /// It was cancelled since it held up others. The permit is for an overflow connection.
     BlockingOthers(OwnedSemaphorePermit),
+}
+
+/// How a statement is put to the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Its text, which the server plans.
+    Text,
+    /// A call of the function that keeps its plan.
+    Call,
 }
 
 /// Why a request waits no longer.
@@ -77,6 +90,15 @@ pub(crate) enum ResponsePatience {
     UntilDeadline,
     /// The connection may have died unnoticed: wait this long.
     AtMost(Duration),
+}
+
+impl RunError {
+    fn new(form: Form, error: tokio_postgres::Error) -> Self {
+        if form == Form::Call && Failure::is_undefined_function(&error) {
+            return Self::PlanMissing;
+        }
+        Self::Failed(Failure::running(error))
+    }
 }
 
 impl Connection {
@@ -101,6 +123,11 @@ impl Connection {
         })
     }
 
+    /// Whether a pooler is in between, whose sessions have probably served others before.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.endpoint.pooled
+    }
+
     /// How long one statement may take.
     pub(crate) fn statement_timeout(&self) -> Duration {
         self.endpoint.statement_timeout
@@ -110,6 +137,7 @@ impl Connection {
     pub(crate) async fn run(
         &self,
         statement: &Statement,
+        form: Form,
         parameters: Parameters<'_>,
         patience: ResponsePatience,
         overflow: &Arc<Semaphore>,
@@ -117,8 +145,12 @@ impl Connection {
     ) -> Result<Vec<Row>, RunError> {
         debug_assert_eq!(statement.parameters.len(), parameters.len(), "{}", statement.name);
         let typed: Vec<_> = parameters.iter().copied().zip(statement.parameters.iter().cloned()).collect();
+        let text = match form {
+            Form::Text => Cow::Borrowed(statement.sql),
+            Form::Call => Cow::Owned(function::call(statement)),
+        };
         let place = self.enqueue();
-        let mut query = std::pin::pin!(self.client.query_typed(statement.sql, &typed));
+        let mut query = std::pin::pin!(self.client.query_typed(&text, &typed));
         // Polls are counted, not time alone: a process that is short of CPU time is late itself, and must not blame the
         // server.
         let mut polls = 0;
@@ -126,7 +158,7 @@ impl Connection {
             let next_poll = deadline.instant().min(Instant::now() + POLL_INTERVAL);
             if let Ok(result) = timeout_at(next_poll, &mut query).await {
                 place.complete();
-                return result.map_err(|error| RunError::Failed(Failure::running(error)));
+                return result.map_err(|error| RunError::new(form, error));
             }
             polls += u32::from(place.is_oldest());
             if let Some(ended) = place.wait_ended(POLL_INTERVAL * polls, patience, overflow, deadline) {
@@ -155,7 +187,7 @@ impl Connection {
             WaitEnded::BlockingOthers(permit) if Failure::is_cancellation(&error) => {
                 Err(RunError::BlockingOthers(permit))
             }
-            _ => Err(RunError::Failed(Failure::running(error))),
+            _ => Err(RunError::new(form, error)),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Endpoint {
     direct_refused: AtomicBool,
     connect_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+    /// Whether there are signs of a pooler in between.
+    pub(crate) pooled: bool,
 }
 
 impl Endpoint {
@@ -56,6 +58,7 @@ impl Endpoint {
             direct_refused: AtomicBool::new(false),
             connect_timeout: url.connect_timeout().unwrap_or(CONNECT_TIMEOUT),
             statement_timeout: url.statement_timeout().unwrap_or(STATEMENT_TIMEOUT),
+            pooled: url.pooler().is_some(),
         }
     }
 

@@ -16,13 +16,15 @@ pub use prometheus::{CONTENT_TYPE, render as prometheus};
 
 use crate::clock::epoch_ms;
 use facts::{Answer, Answers};
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Plan, Statement, Type};
 
 /// Gathers a report's facts; a read.
 pub const REPORT: Statement = Statement {
     name: "health.report",
     sql: include_str!("report.sql"),
     parameters: &[Type::BYTEA, Type::BOOL, Type::TEXT_ARRAY],
+    columns: &[("facts", Type::JSONB)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -37,6 +39,8 @@ pub const REPLICA: Statement = Statement {
                   ELSE extract(epoch FROM clock_timestamp()
                                - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END) AS facts",
     parameters: &[],
+    columns: &[("facts", Type::JSONB)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Row, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, Row, Statement, Type};
 use uuid::Uuid;
 
 use crate::metrics::{self, Metric};
@@ -13,6 +13,21 @@ pub const CLAIM: Statement = Statement {
     name: "jobs.claim",
     sql: include_str!("sql/claim.sql"),
     parameters: &[Type::INT8, Type::FLOAT8, Type::UUID],
+    columns: &[
+        ("retention_due", Type::BOOL),
+        ("given_up", Type::INT8),
+        ("queue_depth", Type::FLOAT8),
+        ("connections_used_percent", Type::FLOAT8),
+        ("id", Type::INT8),
+        ("source", Type::TEXT),
+        ("attempt", Type::INT4),
+        ("last_attempt", Type::INT4),
+        ("event_id", Type::TEXT),
+        ("topic", Type::TEXT),
+        ("event_type", Type::TEXT),
+        ("raw", Type::BYTEA),
+    ],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::RequestId("jobs.claim"),
 };
 

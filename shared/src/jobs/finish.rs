@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, Statement, Type};
 
 use super::claim::Job;
 use super::schedule;
@@ -20,6 +20,8 @@ pub const FINISH: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::FLOAT8_ARRAY,
     ],
+    columns: &[("ended", Type::INT8)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::RequestId("jobs.attempt, jobs.claim"),
 };
 

@@ -1,6 +1,6 @@
 //! Deleting what has served its time.
 
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, Statement, Type};
 
 use crate::config::Retention;
 
@@ -9,6 +9,14 @@ pub const CLEAN: Statement = Statement {
     name: "jobs.clean",
     sql: include_str!("sql/clean.sql"),
     parameters: &[Type::INT4, Type::INT4, Type::INT4, Type::INT8],
+    columns: &[
+        ("keys", Type::INT8),
+        ("visits", Type::INT8),
+        ("jobs", Type::INT8),
+        ("payloads", Type::INT8),
+        ("alerts", Type::INT8),
+    ],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::RequestId("upkeep.cleaned_at"),
 };
 

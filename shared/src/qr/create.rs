@@ -1,6 +1,6 @@
 //! Creating a code.
 
-use tessera_postgres::{Database, DatabaseError, FailureKind, IdempotentBy, Json, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, FailureKind, IdempotentBy, Json, Plan, Statement, Type};
 
 use super::code::StoredCode;
 use super::consistency::ConsistencyToken;
@@ -26,6 +26,8 @@ pub const CREATE: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::TEXT_ARRAY,
     ],
+    columns: &[("verdict", Type::TEXT), ("code", Type::JSONB), ("edit", Type::UUID)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::RequestId("codes.created_by, idempotency_keys.request"),
 };
 

@@ -1,7 +1,7 @@
 //! Changing a code, pointing it back, and deleting it.
 
 use tessera_postgres::{
-    Database, DatabaseError, IdempotentBy, Json, Parameters, Row, Statement, ToSql, Type,
+    Database, DatabaseError, IdempotentBy, Json, Parameters, Plan, Row, Statement, ToSql, Type,
 };
 
 use super::code::StoredCode;
@@ -24,6 +24,8 @@ pub const EDIT: Statement = Statement {
         include_str!("sql/edit.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::JSONB],
+    columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
+    plan: Plan::Kept,
     idempotent_by: IDEMPOTENT_BY,
 };
 
@@ -36,6 +38,8 @@ pub const ROLLBACK: Statement = Statement {
         include_str!("sql/rollback.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::INT4],
+    columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
+    plan: Plan::Kept,
     idempotent_by: IDEMPOTENT_BY,
 };
 
@@ -48,6 +52,8 @@ pub const DELETE: Statement = Statement {
         include_str!("sql/delete.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4],
+    columns: &[("verdict", Type::TEXT), ("id", Type::INT8)],
+    plan: Plan::Kept,
     idempotent_by: IDEMPOTENT_BY,
 };
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tessera_postgres::{Database, Deadline, IdempotentBy, Json, Row, Statement, Type};
+use tessera_postgres::{Database, Deadline, IdempotentBy, Json, Plan, Row, Statement, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
@@ -21,6 +21,8 @@ pub const GET: Statement = Statement {
         include_str!("sql/get.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
+    columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -39,6 +41,8 @@ pub const LIST: Statement = Statement {
         Type::INT8,
         Type::UUID,
     ],
+    columns: &[("verdict", Type::TEXT), ("codes", Type::JSONB)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -51,6 +55,8 @@ pub const HISTORY: Statement = Statement {
         include_str!("sql/history.sql")
     ),
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
+    columns: &[("verdict", Type::TEXT), ("versions", Type::JSONB)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -59,6 +65,8 @@ pub const IMAGE: Statement = Statement {
     name: "qr.image",
     sql: include_str!("sql/image.sql"),
     parameters: &[Type::TEXT],
+    columns: &[("verdict", Type::TEXT), ("short_id", Type::TEXT)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::Read,
 };
 

@@ -1,6 +1,6 @@
 //! Following a code: the hot path.
 
-use tessera_postgres::{Database, Deadline, IdempotentBy, Statement, Type};
+use tessera_postgres::{Database, Deadline, IdempotentBy, Plan, Statement, Type};
 use uuid::Uuid;
 
 use super::error::{CodeError, InactiveReason};
@@ -13,6 +13,14 @@ pub const REDIRECT: Statement = Statement {
     name: "qr.redirect",
     sql: include_str!("sql/redirect.sql"),
     parameters: &[Type::TEXT, Type::UUID, Type::TEXT, Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT],
+    columns: &[
+        ("state", Type::TEXT),
+        ("target_url", Type::TEXT),
+        ("redirect_status", Type::INT2),
+        ("forward_query", Type::BOOL),
+        ("seconds_until_valid", Type::INT8),
+    ],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::UniqueConstraint("scans_pkey, scan_quotas.recent"),
 };
 

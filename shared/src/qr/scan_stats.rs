@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
-use tessera_postgres::{Database, IdempotentBy, Json, Statement, Type};
+use tessera_postgres::{Database, IdempotentBy, Json, Plan, Statement, Type};
 
 use super::error::CodeError;
 use super::id::ShortId;
@@ -29,6 +29,8 @@ pub const SCAN_STATS: Statement = Statement {
         Type::TIMESTAMPTZ,
         Type::TEXT,
     ],
+    columns: &[("verdict", Type::TEXT), ("stats", Type::JSONB)],
+    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 

@@ -1,7 +1,7 @@
 //! Keeping events: each once, with its effects and its job, in one statement.
 
 use serde_json::{Value, json};
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Plan, Statement, Type};
 use uuid::Uuid;
 
 use super::effect::Effect;
@@ -25,6 +25,8 @@ pub const ACCEPT: Statement = Statement {
         Type::BYTEA_ARRAY,
         Type::JSONB,
     ],
+    columns: &[("accepted", Type::INT8_ARRAY)],
+    plan: Plan::Kept,
     idempotent_by: IdempotentBy::RequestId("events.request"),
 };
 

@@ -178,10 +178,10 @@ async fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// The product's own migrations, all of them.
+/// The product's own schema: every migration, and the kept plans.
 fn product_migrations(client: &mut Client) -> futures_util::future::BoxFuture<'_, Result<()>> {
     Box::pin(async {
-        shared::migrations::up(client).await?;
+        shared::schema::up(client).await?;
         Ok(())
     })
 }

@@ -11,13 +11,14 @@ use tokio::time::timeout_at;
 use tokio_postgres::Row;
 
 use crate::config::{ConfigError, DatabaseConfig};
-use crate::connection::{Connection, ResponsePatience, RunError};
+use crate::connection::{Connection, Form, ResponsePatience, RunError};
 use crate::deadline::Deadline;
 use crate::endpoint::EndpointResolver;
 use crate::failure::{DatabaseError, Failure, FailureKind};
 use crate::observer::{Event, Observer};
+use crate::plans::missing::MissingPlans;
 use crate::retry::Backoff;
-use crate::statement::{Parameters, Statement};
+use crate::statement::{Parameters, Plan, Statement};
 use crate::tls::TrustStore;
 use replica::Replica;
 
@@ -36,6 +37,7 @@ pub struct Database {
     /// Whether it has been connected, so that another connection is a replacement.
     connected: AtomicBool,
     replica: Option<Replica>,
+    missing_plans: MissingPlans,
 }
 
 impl Database {
@@ -68,6 +70,7 @@ impl Database {
             overflow: Arc::new(Semaphore::new(MAX_OVERFLOW_CONNECTIONS)),
             connected: AtomicBool::new(false),
             replica: None,
+            missing_plans: MissingPlans::default(),
         }
     }
 
@@ -87,7 +90,8 @@ impl Database {
         loop {
             let begun = Instant::now();
             let failure = match self.attempt(statement, parameters, deadline).await {
-                Ok(rows) => return Ok(rows),
+                Ok(rows) if statement.describes(&rows) => return Ok(rows),
+                Ok(_) => return Err(DatabaseError::WrongShape { statement: statement.name }),
                 Err(failure) => failure,
             };
             match failure.kind {
@@ -173,18 +177,19 @@ impl Database {
         let (connection, reused) = self.connection(deadline).await?;
         let deadline = deadline.within(connection.statement_timeout());
         let patience = if reused { connection.patience() } else { ResponsePatience::UntilDeadline };
-        let mut result = self.send(&connection, statement, parameters, patience, deadline).await;
+        let form = self.form(statement, &connection, reused);
+        let mut result = self.send(&connection, statement, form, parameters, patience, deadline).await;
         if let Err(RunError::Slow) = result {
             tracing::warn!(statement = statement.name, "database: slow, sent again");
             let patience = ResponsePatience::UntilDeadline;
-            result = self.send(&connection, statement, parameters, patience, deadline).await;
+            result = self.send(&connection, statement, form, parameters, patience, deadline).await;
         }
         let failure = match result {
             Ok(rows) => return Ok(rows),
             Err(RunError::BlockingOthers(permit)) => {
                 return self.run_on_overflow(statement, parameters, permit, deadline).await;
             }
-            Err(RunError::Slow) => Failure::response_timeout(),
+            Err(RunError::Slow | RunError::PlanMissing) => Failure::response_timeout(),
             Err(RunError::Failed(failure)) => failure,
         };
         if failure.kind.ends_connection() {
@@ -206,27 +211,56 @@ impl Database {
             "database: held up others, sent again on an overflow connection"
         );
         let connection = self.open(deadline).await?;
+        let form = self.form(statement, &connection, false);
         let patience = ResponsePatience::UntilDeadline;
-        let result = self.send(&connection, statement, parameters, patience, deadline).await;
+        let result = self.send(&connection, statement, form, parameters, patience, deadline).await;
         connection.close().await;
         drop(permit);
         result.map_err(|error| match error {
             RunError::Failed(failure) => failure,
-            RunError::Slow | RunError::BlockingOthers(_) => Failure::response_timeout(),
+            RunError::Slow | RunError::PlanMissing | RunError::BlockingOthers(_) => {
+                Failure::response_timeout()
+            }
         })
     }
 
+    /// By the function that keeps its plan, if there is one. The first statement of a session of its own goes out as text:
+    /// to load and compile a function takes longer than to plan once.
+    fn form(&self, statement: &Statement, connection: &Connection, reused: bool) -> Form {
+        let kept = statement.plan == Plan::Kept && !self.missing_plans.contains(statement);
+        if kept && (reused || connection.is_pooled()) { Form::Call } else { Form::Text }
+    }
+
+    /// Sends the statement once; a second time, as text, if there is no function that keeps its plan.
     async fn send(
         &self,
         connection: &Connection,
         statement: &Statement,
+        form: Form,
+        parameters: Parameters<'_>,
+        patience: ResponsePatience,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, RunError> {
+        let result = self.send_once(connection, statement, form, parameters, patience, deadline).await;
+        if !matches!(result, Err(RunError::PlanMissing)) {
+            return result;
+        }
+        self.missing_plans.note(statement);
+        self.send_once(connection, statement, Form::Text, parameters, patience, deadline).await
+    }
+
+    async fn send_once(
+        &self,
+        connection: &Connection,
+        statement: &Statement,
+        form: Form,
         parameters: Parameters<'_>,
         patience: ResponsePatience,
         deadline: Deadline,
     ) -> Result<Vec<Row>, RunError> {
         (self.observer)(Event::StatementSent);
         let begun = Instant::now();
-        let result = connection.run(statement, parameters, patience, &self.overflow, deadline).await;
+        let result = connection.run(statement, form, parameters, patience, &self.overflow, deadline).await;
         (self.observer)(Event::StatementAnswered { took: begun.elapsed() });
         result
     }

@@ -48,6 +48,11 @@ impl Failure {
         error.code() == Some(&SqlState::QUERY_CANCELED)
     }
 
+    /// Whether the server knows no such function: found before anything was done.
+    pub(crate) fn is_undefined_function(error: &tokio_postgres::Error) -> bool {
+        error.code() == Some(&SqlState::UNDEFINED_FUNCTION)
+    }
+
     /// Whether it was TLS that could not be agreed on, or cut while it was.
     pub(crate) fn is_tls(error: &tokio_postgres::Error) -> bool {
         error.to_string().contains("TLS")

@@ -1,0 +1,19 @@
+//! Plans that are kept in the database.
+//!
+//! A statement that goes out unnamed is planned with each call, which for a statement of five tables costs more than to
+//! carry it out. A named, prepared statement would be planned once, but does not survive a transaction pooler. So the text
+//! of each statement with [`Plan::Kept`](crate::statement::Plan::Kept) is kept in the database as a PL/pgSQL function:
+//! PostgreSQL keeps the plans of a function's statements with its session
+//! (<https://www.postgresql.org/docs/current/plpgsql-implementation.html#PLPGSQL-PLAN-CACHING>), and what goes over the wire
+//! is still one unnamed statement, which calls it.
+//!
+//! The name of a function ends in a hash of all that it is made of, so that the code of two releases, side by side during
+//! a deployment, finds each its own. One that is missing is no error: the text is sent instead.
+
+pub(crate) mod function;
+#[cfg(feature = "direct")]
+mod install;
+pub(crate) mod missing;
+
+#[cfg(feature = "direct")]
+pub use install::{InstallError, PlanState, PlanStatus, install, remove, status};

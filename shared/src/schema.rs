@@ -1,0 +1,60 @@
+//! All that a release needs in the database: the migrations' tables, and the kept plans of its statements.
+
+use tessera_postgres::plans::{self, InstallError, PlanStatus};
+use tokio_postgres::Client;
+
+use crate::migrations::{self, Migration, MigrationError, Status};
+use crate::statements::ALL;
+
+/// What [`up`] did.
+#[derive(Debug)]
+pub struct Up {
+    /// The migrations that it applied.
+    pub applied: Vec<Migration>,
+    /// The functions that keep plans and that it made, by name.
+    pub plans: Vec<String>,
+}
+
+/// Where the schema stands.
+#[derive(Debug)]
+pub struct SchemaStatus {
+    /// Every migration that this release or the database knows, oldest first.
+    pub migrations: Vec<Status>,
+    /// Every statement of this release whose plan is to be kept.
+    pub plans: Vec<PlanStatus>,
+}
+
+/// What can go wrong. For operators: the source carries PostgreSQL's own message.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// In the migrations.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// In the kept plans.
+    #[error(transparent)]
+    Plans(#[from] InstallError),
+}
+
+/// Applies every pending migration, then keeps the plan of each statement that is to have one.
+pub async fn up(client: &Client) -> Result<Up, SchemaError> {
+    let applied = migrations::up(client).await?;
+    let plans = plans::install(client, ALL).await?;
+    Ok(Up { applied, plans })
+}
+
+/// Reverts the `steps` newest applied migrations, newest first, and returns those that this call reverted.
+///
+/// The kept plans go first, since they name what the migrations made. Whatever code runs until the next [`up`] sends its
+/// statements as text.
+pub async fn down(client: &Client, steps: usize) -> Result<Vec<Migration>, SchemaError> {
+    plans::remove(client).await?;
+    Ok(migrations::down(client, steps).await?)
+}
+
+/// Lists the migrations and the kept plans.
+pub async fn status(client: &Client) -> Result<SchemaStatus, SchemaError> {
+    Ok(SchemaStatus {
+        migrations: migrations::status(client).await?,
+        plans: plans::status(client, ALL).await?,
+    })
+}
