@@ -1,0 +1,78 @@
+//! What a database's refusal means is told by one table. Each row of it is walked through everything that is built on it:
+//! the retry, the counts, health and doctor.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use harness::{Lambda, RefusingServer};
+use serde_json::Value;
+use shared::health;
+use tessera_postgres::FailureKind;
+use tessera_postgres::failure::{KnownRefusal, known_refusals};
+
+use crate::operator::doctor::examine;
+
+/// Walked at the same time; most of it is waiting.
+const AT_ONCE: usize = 8;
+/// Of a request: enough for a retry or two.
+const DEADLINE: Duration = Duration::from_millis(800);
+
+/// Every phrase under one of its codes, and every code without a phrase.
+fn rows() -> Vec<KnownRefusal> {
+    let mut seen = BTreeSet::new();
+    known_refusals().filter(|row| row.message == "refused" || seen.insert(row.message)).collect()
+}
+
+#[tokio::test]
+async fn every_known_refusal_is_retried_counted_and_told_as_its_row_says() -> Result<()> {
+    let rows = rows();
+    ensure!(rows.len() > 40, "{} rows", rows.len());
+    stream::iter(rows).map(Ok).try_for_each_concurrent(AT_ONCE, walk).await
+}
+
+async fn walk(row: KnownRefusal) -> Result<()> {
+    let server = RefusingServer::start(row.sqlstate, &format!("{} (by the test)", row.message)).await?;
+    let told = format!("{}: {}", row.diagnosis.name(), row.diagnosis.seen());
+    let advice = health::advice(row.diagnosis);
+
+    let function = Lambda::builder("health").env("DATABASE_URL", server.url()).start().await?;
+    let answer = function.get("/health?deep=true").deadline(DEADLINE).send().await?;
+    let body = answer.json()?;
+    ensure!(answer.status == 503, "{row:?}: {}", answer.status);
+    ensure!(body["observed"] == told && body["advice"] == advice, "health: {row:?}: {body}");
+
+    let counts = metrics(&function).await.with_context(|| format!("{row:?}"))?;
+    // Given credentials stay what they are.
+    let is_retried = row.kind.is_transient() && row.kind != FailureKind::Credentials;
+    ensure!(counts.get("Retries").is_some() == is_retried, "retry: {row:?}: {counts}");
+    let is_wait = row.diagnosis.is_lack_of_connections();
+    ensure!(counts.get("PoolWaits").is_some() == is_wait, "wait: {row:?}: {counts}");
+    let is_conflict = row.kind == FailureKind::NamedStatement;
+    ensure!(counts.get("PreparedStatementConflicts").is_some() == is_conflict, "conflict: {row:?}: {counts}");
+
+    let examined = examine(server.url()).await?;
+    let check = examined.check("connect")?;
+    let observed = check["observed"].as_str().unwrap_or_default();
+    ensure!(observed.starts_with(row.diagnosis.name()), "doctor: {row:?}: {observed}");
+    ensure!(observed.contains(row.diagnosis.seen()) && check["advice"] == advice, "doctor: {row:?}: {check}");
+    Ok(())
+}
+
+/// The line of the only invocation, which may be on its way; none where nothing happened that is counted.
+async fn metrics(function: &Lambda) -> Result<Value> {
+    let written = async {
+        loop {
+            let lines = function.json_logs();
+            let answered = lines.iter().any(|line| line["message"] == "answered");
+            if let Some(line) = lines.into_iter().find(|line| line.get("_aws").is_some())
+                && answered
+            {
+                return line;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), written).await.context("no line of metrics")
+}

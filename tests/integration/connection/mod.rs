@@ -1,0 +1,19 @@
+//! What the connection core promises: which faults a request survives, at how many round trips, and what is left on the
+//! server. docs/promises.md lists each promise with its test.
+
+mod cold_database;
+mod container_lifecycle;
+pub(crate) mod containers;
+mod failover;
+mod failure_table;
+mod kept_plans;
+mod midstatement;
+mod outage;
+mod replica;
+mod round_trips;
+mod secret_rotation;
+mod shared_connection;
+mod soak;
+mod statement_deadline;
+mod thaw;
+mod tls;

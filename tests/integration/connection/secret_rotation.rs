@@ -1,0 +1,158 @@
+//! The connection string is a secret in Secrets Manager, and changes there while containers live.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use harness::{Database, LambdaBuilder, PASSWORD, Postgres, Proxy, ROLE, SecretsManager};
+use serde_json::json;
+
+use super::containers::{create, created, effects, generate, says, tried_again};
+
+const NEW_PASSWORD: &str = "another-Passw0rd";
+
+/// A secret and a function that reads it. The proxy in between counts the reads.
+struct Vault {
+    secrets: &'static SecretsManager,
+    name: String,
+    proxy: Proxy,
+}
+
+impl Vault {
+    async fn of(database: &Database, name: &str) -> Result<Self> {
+        let secrets = SecretsManager::shared().await?;
+        let name = format!("{}/{name}", database.postgres().address().port());
+        Ok(Self { secrets, name, proxy: Proxy::start(secrets.address()).await? })
+    }
+
+    async fn put(&self, text: &str) -> Result<()> {
+        self.secrets.put(&self.name, text).await
+    }
+
+    fn reads(&self) -> usize {
+        self.proxy.counts().answered
+    }
+
+    fn function(&self) -> LambdaBuilder {
+        generate("")
+            .env("DATABASE_SECRET_ARN", &self.name)
+            .env("AWS_ENDPOINT_URL", format!("http://{}", self.proxy.address()))
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+    }
+}
+
+/// A cluster of its own, since passwords are the cluster's.
+async fn database() -> Result<Database> {
+    Postgres::builder().tls(true).start().await?.database().await
+}
+
+async fn change_password(database: &Database) -> Result<()> {
+    let change = format!("ALTER ROLE {ROLE} PASSWORD '{NEW_PASSWORD}'");
+    database.postgres().admin("postgres").await?.batch_execute(&change).await?;
+    database.postgres().terminate_sessions(&database.name).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_may_have_any_of_its_shapes_and_is_read_once() -> Result<()> {
+    let database = database().await?;
+    let port = database.postgres().address().port();
+    let authority = database.postgres().ca_pem_path().map(|path| path.display().to_string());
+    let rds = |port: serde_json::Value| {
+        json!({"host": "localhost", "port": port, "username": ROLE, "password": PASSWORD,
+            "dbname": database.name, "engine": "postgres"})
+        .to_string()
+    };
+    let url = database.url();
+    for (at, text) in [
+        url.clone(),
+        json!({"DATABASE_URL": url}).to_string(),
+        rds(json!(port)),
+        rds(json!(port.to_string())),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let vault = Vault::of(&database, &format!("shape-{at}")).await?;
+        vault.put(text).await?;
+        let lambda =
+            vault.function().env("DATABASE_CA", authority.clone().unwrap_or_default()).start().await?;
+        assert_eq!(vault.reads(), 0, "not before it is needed");
+        created(&lambda).await?;
+        created(&lambda).await?;
+        assert_eq!(vault.reads(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_that_changed_is_read_again_once() -> Result<()> {
+    let database = database().await?;
+    let vault = Vault::of(&database, "rotated").await?;
+    vault.put(&database.url()).await?;
+    let lambda = vault.function().start().await?;
+    created(&lambda).await?;
+    vault.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await?;
+    change_password(&database).await?;
+    created(&lambda).await?;
+    created(&lambda).await?;
+    assert_eq!(vault.reads(), 2);
+    assert_eq!(effects(&database).await?.0, 3);
+    Ok(())
+}
+
+/// A rotation changes the database first and the secret a moment later.
+#[tokio::test]
+async fn a_secret_may_change_after_the_password() -> Result<()> {
+    let database = database().await?;
+    let vault = Vault::of(&database, "late").await?;
+    vault.put(&database.url()).await?;
+    let lambda = vault.function().start().await?;
+    created(&lambda).await?;
+    change_password(&database).await?;
+    let rotate = async {
+        tried_again(&lambda, 3).await?;
+        vault.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await
+    };
+    let (answer, rotated) = tokio::join!(created(&lambda), rotate);
+    rotated?;
+    answer?;
+    assert_eq!(effects(&database).await?.0, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_stays_wrong_is_one_clear_error_and_no_storm() -> Result<()> {
+    let database = database().await?;
+    let vault = Vault::of(&database, "wrong").await?;
+    vault.put(&database.url().replace(PASSWORD, "wr0ng")).await?;
+    let lambda = vault.function().timeout(Duration::from_secs(3)).start().await?;
+    for _ in 0..30 {
+        let answer = create(&lambda).await?;
+        ensure!(answer.status == 503 && answer.header("retry-after") == "2", "{}", answer.text());
+    }
+    // At once, after 0, 1 and 2 s; the next pause is longer than a request may last.
+    assert!(vault.reads() <= 5, "{} reads for 30 requests", vault.reads());
+    let refused =
+        database.postgres().log()?.iter().filter(|entry| entry.text.starts_with("FATAL:  password")).count();
+    assert!((1..=5).contains(&refused), "{refused} logins for 30 requests");
+    says(&lambda, "DATABASE_SECRET_ARN: the database refuses the secret's user or password").await?;
+    assert!(!lambda.logs().join("\n").contains("wr0ng"), "the password is in the log");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_names_the_variable() -> Result<()> {
+    let database = database().await?;
+    let vault = Vault::of(&database, "missing").await?;
+    let lambda = vault.function().start().await?;
+    assert_eq!(create(&lambda).await?.status, 503);
+    says(&lambda, "DATABASE_SECRET_ARN: Secrets Manager did not give the secret").await?;
+    vault.put("mysql://me:hunter2@localhost/db").await?;
+    assert_eq!(create(&lambda).await?.status, 503);
+    assert!(!lambda.logs().join("\n").contains("hunter2"));
+    // Mended, it is taken without a restart.
+    vault.put(&database.url()).await?;
+    created(&lambda).await?;
+    Ok(())
+}

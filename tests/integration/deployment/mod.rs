@@ -1,0 +1,5 @@
+//! What a deployment does: the template as CloudFormation gets it, and the migrations of the schema.
+
+mod migrate;
+mod migrations;
+mod template;
