@@ -1,4 +1,4 @@
-//! What the documents point at is there.
+//! The links and the tests that the documents name are there.
 
 use std::collections::HashSet;
 use std::fs;
@@ -115,6 +115,60 @@ fn every_page_in_docs_can_be_reached_from_the_readme() -> Result<()> {
             assert!(reached.contains(&page), "no link leads to {}", page.display());
         }
     }
+    Ok(())
+}
+
+/// The code spans of a document, such as `` `cargo dev` ``.
+fn code_spans(text: &str) -> Vec<String> {
+    let events = Parser::new_ext(text, Options::ENABLE_TABLES);
+    let spans = events.filter_map(|event| if let Event::Code(code) = event { Some(code) } else { None });
+    spans.map(|code| code.into_string()).collect()
+}
+
+/// Whether a code span is the name of a test or another function: `module::name`, or with an ellipsis for what is left
+/// out, as in `module::a_pooler_…` and `…a_server_may_have_been_restarted`.
+fn names_a_function(span: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | ':' | '…');
+    span.chars().all(plain) && (span.contains("::") || span.starts_with('…'))
+}
+
+/// Whether the sources define the function that `span` names, or such a module.
+fn is_defined(sources: &[(String, String)], span: &str) -> bool {
+    let (module, function) = span.rsplit_once("::").unwrap_or(("", span));
+    let (start, rest) = function.strip_prefix('…').map_or(("fn ", function), |rest| ("", rest));
+    let (rest, end) = rest.strip_suffix('…').map_or((rest, "("), |rest| (rest, ""));
+    let definition = format!("{start}{rest}{end}");
+    sources
+        .iter()
+        .any(|(path, text)| is_module(path, span) || (is_module(path, module) && text.contains(&definition)))
+}
+
+/// Whether the file at `path` is the module of this name, or has it as an inner module `tests`.
+fn is_module(path: &str, name: &str) -> bool {
+    let path = path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
+    let outer = name.trim_end_matches("::tests");
+    name.is_empty() || [name, outer].iter().any(|name| format!("::{path}").ends_with(&format!("::{name}")))
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() -> Result<()> {
+    let mut sources = Vec::new();
+    for folder in ["cli", "functions", "shared", "tests"] {
+        sources.extend(crate::invariants::sources(folder, "rs")?);
+    }
+    let (mut seen, mut missing) = (0, Vec::new());
+    for document in documents()? {
+        for span in code_spans(&fs::read_to_string(&document)?) {
+            if names_a_function(&span) {
+                seen += 1;
+                if !is_defined(&sources, &span) {
+                    missing.push(format!("{}: {span}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} names found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 }
 
 /// Every file below `folder` with this ending, with its text and its path from the root of the repository.
-fn sources(folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
+pub(crate) fn sources(folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
     let mut folders = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(next) = folders.pop() {
