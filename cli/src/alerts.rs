@@ -1,4 +1,4 @@
-//! `cargo tessera alerts`: what somebody should look at.
+//! `cargo tessera alerts`: lists the failures that need somebody's attention, and marks them as resolved.
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -44,23 +44,23 @@ const RESOLVE: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("alerts.resolved_at"),
 };
 
-/// What to do with the alerts.
+/// The subcommands of `cargo tessera alerts`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// List open alerts, the latest first
+    /// List open alerts, latest first
     List {
-        /// Resolved ones too
+        /// Include resolved alerts
         #[arg(long)]
         all: bool,
-        /// As JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Close alerts that have been looked after; the same failure opens a new one
+    /// Mark alerts as resolved; if the same failure happens again, it raises a new alert
     Resolve(Selection),
 }
 
-/// Runs the command.
+/// Runs one subcommand against the database of `DATABASE_URL`.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {

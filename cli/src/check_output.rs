@@ -1,4 +1,4 @@
-//! Telling verdicts: to a person at a terminal, and as an exit code.
+//! The output of `doctor` and `smoke`: their checks as lines for a person or as JSON, and the exit code.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use anyhow::Result;
 use serde_json::json;
 use shared::health::{Check, Status, Verdict};
 
-/// Tells the checks, as JSON or to a person. Exit code 0: fine; 1: warnings; 2: failures.
+/// Prints the checks, as JSON or as lines for a person, and returns the exit code: 0 if all are fine, 1 after warnings,
+/// 2 after failures.
 pub fn print(checks: &[Check], as_json: bool) -> Result<ExitCode> {
     let status = Status::from_checks(checks);
     if as_json {
@@ -23,7 +24,8 @@ pub fn print(checks: &[Check], as_json: bool) -> Result<ExitCode> {
     }))
 }
 
-/// Prints the checks in the order in which they were made, trouble with its reason and its remedy, and the sum.
+/// Prints a line for each check in the order in which they were made, with reason and advice below a bad one, and a
+/// summary.
 fn print_lines(checks: &[Check]) {
     let colours = Colours { on: std::io::stdout().is_terminal() };
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
@@ -45,7 +47,7 @@ fn print_lines(checks: &[Check]) {
     println!("\n{}", summary(checks));
 }
 
-/// `1 failure (connect), 2 warnings (idle, bloat)`.
+/// Counts and names the bad checks: `1 failure (connect), 2 warnings (idle, bloat)`.
 fn summary(checks: &[Check]) -> String {
     let names = |verdict| -> Vec<_> {
         checks.iter().filter(|check| check.verdict == verdict).map(|check| check.name).collect()
@@ -61,7 +63,7 @@ fn summary(checks: &[Check]) -> String {
     if parts.is_empty() { format!("All {} checks are fine", checks.len()) } else { parts.join(", ") }
 }
 
-/// Only on a terminal: in a file or a log they are noise.
+/// Whether verdicts are coloured: only on a terminal, since escape codes are noise in a file or a log.
 struct Colours {
     on: bool,
 }
@@ -78,9 +80,9 @@ impl Colours {
     }
 }
 
-/// A time as people read it: `0.4 ms`, `23 ms`, `1.7 s`.
+/// A duration as people read it: `0.4 ms`, `23 ms`, `1.7 s`.
 #[must_use]
-pub fn ms(time: Duration) -> String {
+pub fn format_duration(time: Duration) -> String {
     match time.as_secs_f64() * 1000.0 {
         ms if ms < 10.0 => format!("{ms:.1} ms"),
         ms if ms < 1000.0 => format!("{ms:.0} ms"),
@@ -88,7 +90,7 @@ pub fn ms(time: Duration) -> String {
     }
 }
 
-/// The time that `percent` of all were within; zero of none.
+/// The shortest of the times that `percent` of all times do not exceed; zero if there are none.
 pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_names_what_is_wrong() {
+    fn the_summary_names_what_is_wrong() {
         let check = |name, verdict| Check::ok(name, "", "").when(true, verdict, "do");
         let checks = [
             check("a", Verdict::Warn),

@@ -1,4 +1,4 @@
-//! `cargo tessera jobs`: what is to be forwarded, and another chance for what was given up.
+//! `cargo tessera jobs`: lists and shows the jobs that forward webhook events, and redrives dead ones.
 
 use std::io::Write as _;
 
@@ -9,12 +9,12 @@ use shared::jobs::schedule::ATTEMPTS;
 use tessera_postgres::{IdempotentBy, Plan, Statement};
 use tokio_postgres::{Row, types::Type};
 
-use crate::operator::{Selection, query, time};
+use crate::operator::{Selection, format_time, query};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
 
-/// A claimed job whose lease lasts is running.
+/// A job that is claimed, and whose lease has not ended, counts as running.
 const LIST: Statement = Statement {
     name: "jobs.list",
     sql: "SELECT jobs.id, jobs.source, event_id, event_type, attempt, last_attempt, outcome, status, run_at, ended_at,
@@ -41,7 +41,8 @@ const SHOW: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// The attempts go on counting, so that the word of a worker from before the redrive is still known as late.
+/// The attempt number goes on from where it was, so that the result of a worker that claimed the job before the redrive
+/// is still refused as outdated.
 const REDRIVE: Statement = Statement {
     name: "jobs.redrive",
     sql: "UPDATE jobs SET state = 'waiting', run_at = now(), last_attempt = attempt + $3, claim = NULL, ended_at = NULL
@@ -56,40 +57,40 @@ const REDRIVE: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("jobs.state"),
 };
 
-/// What to do with the jobs.
+/// The subcommands of `cargo tessera jobs`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// List jobs, newest first; without --state, those that are not done
+    /// List jobs, newest first; without --state, the waiting and the dead ones
     List {
-        /// Only those in this state
+        /// Only jobs in this state
         #[arg(long, value_parser = ["waiting", "done", "dead"])]
         state: Option<String>,
-        /// Only those of this source
+        /// Only jobs of this webhook source
         #[arg(long)]
         source: Option<String>,
-        /// At most this many
+        /// List at most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
-        /// As JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
     /// Show one job with its event
     Show {
-        /// Its number
+        /// The job's number, as in the list
         id: i64,
-        /// As JSON
+        /// Print JSON instead of lines
         #[arg(long, conflicts_with = "payload")]
         json: bool,
-        /// Print the event as it was sent, and nothing else
+        /// Print only the event's body, byte for byte as it was received
         #[arg(long)]
         payload: bool,
     },
-    /// Give dead jobs another five attempts, the first at once
+    /// Give dead jobs five more attempts, the first of them at once
     Redrive(Selection),
 }
 
-/// Runs the command.
+/// Runs one subcommand against the database of `DATABASE_URL`.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {
@@ -128,12 +129,12 @@ fn list(rows: &[Row], json: bool) -> Result<()> {
         table.row(vec![
             row.get::<_, i64>("id").to_string(),
             row.get("source"),
-            plain(row.get("event_id")),
-            plain(row.get::<_, Option<&str>>("event_type").unwrap_or_default()),
+            replace_control_characters(row.get("event_id")),
+            replace_control_characters(row.get::<_, Option<&str>>("event_type").unwrap_or_default()),
             row.get("state"),
             format!("{} of {}", row.get::<_, i32>("attempt"), row.get::<_, i32>("last_attempt")),
             outcome(row),
-            time(row, "ended_at").or_else(|| time(row, "run_at")).unwrap_or_default(),
+            format_time(row, "ended_at").or_else(|| format_time(row, "run_at")).unwrap_or_default(),
         ]);
     }
     table::print(json, &rows.iter().map(as_json).collect::<Vec<_>>(), &table)
@@ -143,16 +144,16 @@ fn show(row: &Row, json: bool) -> Result<()> {
     let mut job = as_json(row);
     job["answerHead"] = json!(row.get::<_, Option<&str>>("answer_head"));
     job["failure"] = json!(row.get::<_, Option<&str>>("failure"));
-    job["occurredAt"] = json!(time(row, "occurred_at"));
-    job["receivedAt"] = json!(time(row, "received_at"));
-    job["createdAt"] = json!(time(row, "created_at"));
+    job["occurredAt"] = json!(format_time(row, "occurred_at"));
+    job["receivedAt"] = json!(format_time(row, "received_at"));
+    job["createdAt"] = json!(format_time(row, "created_at"));
     job["bytes"] = json!(row.get::<_, Option<i32>>("bytes"));
     if json {
         println!("{}", serde_json::to_string_pretty(&job)?);
         return Ok(());
     }
     for (name, value) in job.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        let value = value.as_str().map_or_else(|| value.to_string(), plain);
+        let value = value.as_str().map_or_else(|| value.to_string(), replace_control_characters);
         println!("{name:12} {value}");
     }
     Ok(())
@@ -168,8 +169,8 @@ fn outcome(row: &Row) -> String {
         .join(" ")
 }
 
-/// What a sender wrote may hold what a terminal would obey.
-fn plain(text: &str) -> String {
+/// Replaces control characters in what a sender wrote: a terminal would obey its escape sequences.
+fn replace_control_characters(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -184,8 +185,8 @@ fn as_json(row: &Row) -> Value {
         "lastAttempt": row.get::<_, i32>("last_attempt"),
         "outcome": row.get::<_, Option<&str>>("outcome"),
         "status": row.get::<_, Option<i16>>("status"),
-        "runAt": time(row, "run_at"),
-        "endedAt": time(row, "ended_at"),
+        "runAt": format_time(row, "run_at"),
+        "endedAt": format_time(row, "ended_at"),
     })
 }
 
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_told_nothing_by_a_sender() {
-        assert_eq!(plain("evt_1\u{1b}[2Jä\n"), "evt_1\u{fffd}[2Jä\u{fffd}");
+    fn control_characters_of_a_sender_do_not_reach_the_terminal() {
+        assert_eq!(replace_control_characters("evt_1\u{1b}[2Jä\n"), "evt_1\u{fffd}[2Jä\u{fffd}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo tessera keys`: who may call.
+//! `cargo tessera keys`: creates, lists and revokes the API keys of callers.
 //!
 //! A key is `tsk_` and 43 characters of base64url, which are 32 random bytes. It is shown once; the database keeps
 //! its SHA-256, and its first characters to tell it from others.
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tessera_postgres::{IdempotentBy, Plan, Statement};
 use tokio_postgres::{Row, types::Type};
 
-use crate::operator::{query, time};
+use crate::operator::{format_time, query};
 use crate::{connect, table};
 
 const VARIABLES: [&str; 1] = ["DATABASE_URL"];
@@ -69,41 +69,41 @@ const REVOKE: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("prefix"),
 };
 
-/// What to do with the keys.
+/// The subcommands of `cargo tessera keys`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Make a key and print it, once
+    /// Create a key and print it; it cannot be shown again
     Create {
-        /// Who the codes made with it belong to
+        /// The owner of the codes that are made with the key
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         owner: String,
-        /// What it may do; give it once for each
+        /// What the key may do; repeat the option for several scopes
         #[arg(long = "scope", required = true, value_parser = ["qr:read", "qr:write", "ops:read", "admin"])]
         scopes: Vec<String>,
-        /// What it is for, for the list
+        /// What the key is for, shown in the list
         #[arg(long)]
         name: Option<String>,
-        /// Days until it no longer works; for ever without
+        /// Days until the key expires; without it, the key never does
         #[arg(long, value_name = "D", value_parser = clap::value_parser!(i32).range(1..=36_500))]
         expires_in_days: Option<i32>,
     },
     /// List the keys, oldest first
     List {
-        /// Only those of this owner
+        /// Only keys of this owner
         #[arg(long)]
         owner: Option<String>,
-        /// As JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Have a key no longer work, from the next request on
+    /// Revoke a key: the next request with it is refused
     Revoke {
         /// The key, or its beginning as the list shows it
         key: String,
     },
 }
 
-/// Runs the command.
+/// Runs one subcommand against the database of `DATABASE_URL`.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {
@@ -141,8 +141,8 @@ fn list(rows: &[Row], json: bool) -> Result<()> {
             row.get::<_, Option<String>>("name").unwrap_or_default(),
             row.get::<_, Vec<String>>("scopes").join(" "),
             row.get("state"),
-            time(row, "created_at").unwrap_or_default(),
-            time(row, "expires_at").unwrap_or_default(),
+            format_time(row, "created_at").unwrap_or_default(),
+            format_time(row, "expires_at").unwrap_or_default(),
         ]);
     }
     table::print(json, &rows.iter().map(as_json).collect::<Vec<_>>(), &table)
@@ -155,9 +155,9 @@ fn as_json(row: &Row) -> Value {
         "name": row.get::<_, Option<&str>>("name"),
         "scopes": row.get::<_, Vec<&str>>("scopes"),
         "state": row.get::<_, &str>("state"),
-        "createdAt": time(row, "created_at"),
-        "expiresAt": time(row, "expires_at"),
-        "revokedAt": time(row, "revoked_at"),
+        "createdAt": format_time(row, "created_at"),
+        "expiresAt": format_time(row, "expires_at"),
+        "revokedAt": format_time(row, "revoked_at"),
     })
 }
 

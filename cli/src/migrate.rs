@@ -1,4 +1,4 @@
-//! `cargo tessera migrate`: the database's schema, up, down, and where it stands.
+//! `cargo tessera migrate`: applies, reverts and lists the migrations of the database's schema.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -10,30 +10,31 @@ use tessera_postgres::plans::PlanState;
 use crate::connect;
 use crate::table::Table;
 
-/// Past the pooler where there is one: a long migration would hold one of its few connections.
+/// The variables that may name the database, in order: past the pooler if there is one, since a long migration would
+/// hold one of the pooler's few connections.
 const VARIABLES: [&str; 2] = ["DIRECT_URL", "DATABASE_URL"];
 
-/// What to do with the schema.
+/// The subcommands of `cargo tessera migrate`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Apply every pending migration, oldest first
     Up,
-    /// Revert the newest applied migrations. What they added is lost, with the data in it
+    /// Revert the newest applied migrations; what they added is dropped, with the data in it
     Down {
-        /// How many
+        /// How many migrations to revert
         #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         steps: u16,
     },
-    /// List the migrations (applied, pending, unknown to this release, or changed since they were applied) and the
-    /// statements whose plans the database keeps (kept, missing, or changed)
+    /// List the migrations (applied, pending, unknown to this release, or changed since) and the statements whose plans
+    /// the database keeps (kept, missing, or changed)
     Status {
-        /// As JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Runs the command.
+/// Runs one subcommand against the database of `DIRECT_URL`, else of `DATABASE_URL`.
 pub async fn run(command: Command) -> Result<()> {
     let client = connect::open_from(&VARIABLES).await?;
     match command {

@@ -1,4 +1,4 @@
-//! What the operator's commands have in common: which rows are meant, a statement that is run once, and times as text.
+//! What the commands that work on the database share: which rows they are for, running a statement, and times as text.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -6,21 +6,21 @@ use jiff::Timestamp;
 use tessera_postgres::{Diagnosis, Phase, Statement};
 use tokio_postgres::{Client, Row, types::ToSql};
 
-/// Selection rows a command is for.
+/// The rows that a command changes: one by its id, those of one webhook source, or all.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Selection {
-    /// This one
+    /// Only the one with this number, as in the list
     pub(crate) id: Option<i64>,
-    /// All of this source
+    /// All of this webhook source
     #[arg(long)]
     pub(crate) source: Option<String>,
-    /// All
+    /// All of them
     #[arg(long)]
     all: bool,
 }
 
-/// Runs a statement, unnamed.
+/// Runs a declared statement once, without preparing it: a transaction pooler would lose a named one.
 pub(crate) async fn run_statement(
     client: &Client,
     statement: &Statement,
@@ -30,7 +30,7 @@ pub(crate) async fn run_statement(
     client.query_typed(statement.sql, &typed).await
 }
 
-/// As [`run_statement`], with the advice that an operator needs most.
+/// Does the same as [`run_statement`]; if a table is missing, the error says how to create it.
 pub(crate) async fn query(
     client: &Client,
     statement: &Statement,
@@ -45,7 +45,7 @@ pub(crate) async fn query(
     }
 }
 
-/// A time, to the second; nothing for none.
-pub(crate) fn time(row: &Row, column: &str) -> Option<String> {
+/// The time in a column as text, to the second, or nothing if it is null.
+pub(crate) fn format_time(row: &Row, column: &str) -> Option<String> {
     row.get::<_, Option<Timestamp>>(column).map(|time| format!("{time:.0}"))
 }

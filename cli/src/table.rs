@@ -1,9 +1,9 @@
-//! Lists, for people and for programs.
+//! Lists on the terminal: a table for people, JSON for programs.
 
 use anyhow::Result;
 use serde_json::Value;
 
-/// Rows of text under a heading.
+/// Rows of text under a heading, with columns as wide as their widest cell.
 #[derive(Debug)]
 pub struct Table {
     heading: Vec<&'static str>,
@@ -11,7 +11,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Makes a table without rows; `heading` has a title for each column.
     #[must_use]
     pub fn new(heading: &[&'static str]) -> Self {
         Self { heading: heading.to_vec(), rows: Vec::new() }
@@ -38,7 +38,7 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// Prints a list: as one JSON array, or as a table.
+/// Prints a list: `items` as one JSON array if `json`, else `table`.
 pub fn print(json: bool, items: &[Value], table: &Table) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(items)?);

@@ -7,7 +7,7 @@ use std::{env, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tessera_cli::dev::{self, keeper};
 
-/// Runs Tessera on this machine: a database, every function, and a URL to try them at.
+/// Runs Tessera on this machine: a database, every function, and a URL to try them at
 ///
 /// Uses the database of `DATABASE_URL`, else a private one under target/dev that is there again next time.
 /// Ctrl-C stops everything.
@@ -22,15 +22,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure, beside the peers; takes minutes
+    /// Run the benchmarks, each beside its peers; takes minutes
     Bench {
-        /// Only these
+        /// The benchmarks to run; all of them if none is named
         #[arg(value_parser = dev::bench::ALL)]
         names: Vec<String>,
     },
-    /// Install what the tests need and is missing, then run every test
+    /// Install what the tests need and the machine lacks, then run every test
     Test {
-        /// Passed on to `cargo test`, `--` included
+        /// Arguments for `cargo test`, `--` included
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tessera_cli::{alerts, doctor, jobs, keys, migrate, smoke};
 
-/// Looks after a Tessera installation.
+/// Operates a Tessera installation: its schema, its keys, jobs and alerts, and what may be wrong with it
 ///
-/// The database is that of `DATABASE_URL`; `migrate` prefers `DIRECT_URL`, past the pooler.
-/// Exit codes: 0 done, 1 failed, 2 not understood.
+/// Connects to the database of `DATABASE_URL`; `migrate` prefers `DIRECT_URL`, which leads past the pooler.
+///
+/// Exit codes: 0 success, 1 failure, 2 wrong usage.
 #[derive(Parser)]
 #[command(name = "cargo tessera", bin_name = "cargo tessera", version)]
 struct Cli {
@@ -20,25 +21,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Bring the database's schema up to date, or back
+    /// Apply, revert and list the migrations of the database's schema
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Make, list and revoke callers' keys
+    /// Create, list and revoke the API keys of callers
     #[command(subcommand)]
     Keys(keys::Command),
-    /// List, show and redrive the jobs that forward webhooks
+    /// List, show and redrive the jobs that forward webhook events
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// List and resolve alerts
+    /// List and resolve alerts, which tell of failures that need attention
     #[command(subcommand)]
     Alerts(alerts::Command),
-    /// Say what is wrong with the database and the way to it, why it matters and what to do
+    /// Check the database and the connection to it: what is wrong, why it matters and what to do
     ///
-    /// Exit codes: 0 fine, 1 warnings, 2 failures.
+    /// Exit codes: 0 no problem, 1 warnings, 2 failures.
     Doctor(doctor::Options),
-    /// Try a deployment: create, list, scan, edit, replay, refuse; then clean up
+    /// Test a deployment from outside: create, list, scan and edit codes, then delete them
     ///
-    /// Exit codes: 0 fine, 1 warnings or slower than the bars, 2 failures.
+    /// Also tests that a request sent twice takes effect once, and that a bad one is refused.
+    ///
+    /// Exit codes: 0 no problem, 1 warnings or answers that were too slow, 2 failures.
     Smoke(smoke::Options),
 }
 

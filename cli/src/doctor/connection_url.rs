@@ -1,15 +1,15 @@
-//! How the connection string was understood.
+//! Checks of the connection string: where it was read, which server, pooler and TLS mode it names.
 
 use shared::config::Environment;
 use shared::health::{self, Check, Verdict};
 use tessera_postgres::url::{DatabaseUrl, Verification};
 use tessera_postgres::{DatabaseConfig, Diagnosis, ErrorChain};
 
-use super::{patience, pooler};
+use super::{pooler_name, step_deadline};
 
 const WHY: &str = "everything begins with the connection string";
 
-/// The primary's configuration, and what it says.
+/// Reads the primary's configuration and connection string. Without them, `checks` says why.
 pub(super) async fn primary(
     environment: &Environment,
     checks: &mut Vec<Check>,
@@ -25,13 +25,14 @@ pub(super) async fn primary(
     Some((config, url))
 }
 
-/// Reads the source, also where it is a secret.
+/// Reads the connection string of `config`, from a secret as well, and adds a check for it. The prefix tells the checks
+/// of a replica from the primary's.
 pub(super) async fn read(
     config: &DatabaseConfig,
     prefix: &'static str,
     checks: &mut Vec<Check>,
 ) -> Option<DatabaseUrl> {
-    let text = match config.source.read(patience()).await {
+    let text = match config.source.read(step_deadline()).await {
         Ok(text) => text,
         Err(error) => {
             checks.push(unreadable(prefix, &format!("{}: {}", config.variable, ErrorChain(&error))));
@@ -72,7 +73,7 @@ fn explain(url: &DatabaseUrl, config: &DatabaseConfig, prefix: &'static str, che
         return;
     }
 
-    let seen = match pooler(url) {
+    let seen = match pooler_name(url) {
         Some(pooler) => format!("{pooler}; fine, since every statement is sent unnamed"),
         None => "the URL names none".to_owned(),
     };

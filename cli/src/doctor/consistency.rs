@@ -1,4 +1,5 @@
-//! The main job, tried on probe codes: made, listed at once, followed at once, and taken away without a trace.
+//! Read-after-write consistency, tested with probe codes: each is created, must be listed and followed at once, and is
+//! deleted with every row that belongs to it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,35 +21,36 @@ use tokio_postgres::types::Type;
 use url::Url;
 use uuid::Uuid;
 
-use crate::check_output::{ms, percentile};
+use crate::check_output::{format_duration, percentile};
 use crate::operator::run_statement;
 
-/// The bars: create, list, redirect.
-const BARS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(1), Duration::from_millis(500)];
-/// The whole try ends after this.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The 95th percentiles that create, list and redirect may take.
+const TIME_LIMITS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(1), Duration::from_millis(500)];
+/// After this, whatever is left of the test is given up.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 const WHY: &str = "what was made must be there at once, for its owner and for whoever scans it";
 
-const REFUSED: &str = "mend what the checks above name first; if there is nothing, mend what the database says here: a trigger, a \
+const ADVICE_IF_REFUSED: &str = "mend what the checks above name first; if there is nothing, mend what the database says here: a trigger, a \
                        policy (row level security), a full disk, a table that was changed by hand";
 
-/// Takes every trace of an owner's codes away: the product itself keeps a deleted code's id for ever.
-const FORGET: Statement = Statement {
-    name: "doctor.forget",
-    sql: "WITH gone AS (DELETE FROM codes WHERE owner = $1 RETURNING id),
-               scans AS (DELETE FROM scans WHERE code_id IN (SELECT id FROM gone)),
-               totals AS (DELETE FROM scan_totals WHERE code_id IN (SELECT id FROM gone)),
-               visitors AS (DELETE FROM visitors WHERE code_id IN (SELECT id FROM gone))
-          DELETE FROM scan_quotas WHERE code_id IN (SELECT id FROM gone)",
+/// Deletes an owner's codes with all of their rows: the product itself keeps the id of a deleted code for ever.
+const DELETE_PROBES: Statement = Statement {
+    name: "doctor.delete_probes",
+    sql: "WITH deleted AS (DELETE FROM codes WHERE owner = $1 RETURNING id),
+               scans AS (DELETE FROM scans WHERE code_id IN (SELECT id FROM deleted)),
+               totals AS (DELETE FROM scan_totals WHERE code_id IN (SELECT id FROM deleted)),
+               visitors AS (DELETE FROM visitors WHERE code_id IN (SELECT id FROM deleted))
+          DELETE FROM scan_quotas WHERE code_id IN (SELECT id FROM deleted)",
     parameters: &[Type::TEXT],
     columns: &[],
     plan: Plan::EachTime,
     idempotent_by: IdempotentBy::RequestId("owner"),
 };
 
-/// Makes, lists and follows `probes` codes over the functions' own connection, then removes them.
-pub(super) async fn test(
+/// Creates, lists and follows `probes` codes over a connection like the functions' own, then deletes them.
+pub(super) async fn check(
     config: DatabaseConfig,
     trust: &Arc<TrustStore>,
     client: &Client,
@@ -61,9 +63,9 @@ pub(super) async fn test(
     let owner = format!("tessera-doctor-{}", Uuid::new_v4().simple());
     let outcome = run(&database, &owner, probes).await;
     database.close().await;
-    let removed = run_statement(client, &FORGET, &[&owner]).await;
+    let removed = run_statement(client, &DELETE_PROBES, &[&owner]).await;
     let check = match outcome {
-        Ok(outcome) => outcome.judge(),
+        Ok(outcome) => outcome.into_check(),
         Err(error) => failed(&ErrorChain(error.as_ref()).to_string()),
     };
     check.when(
@@ -74,10 +76,11 @@ pub(super) async fn test(
 }
 
 fn failed(problem: &str) -> Check {
-    Check::ok("consistency", problem, WHY).when(true, Verdict::Fail, REFUSED)
+    Check::ok("consistency", problem, WHY).when(true, Verdict::Fail, ADVICE_IF_REFUSED)
 }
 
-/// What the try gave: how many were seen, why the last was not, and the times of creates, lists and redirects.
+/// How many probe codes were listed and followed, why the last one was not, and the times of creates, lists and
+/// redirects.
 struct Outcome {
     probes: u16,
     listed: u16,
@@ -87,7 +90,7 @@ struct Outcome {
 }
 
 async fn run(database: &Database, owner: &str, probes: u16) -> Result<Outcome> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(TIMEOUT);
     let base = Url::parse("https://doctor.invalid")?;
     let mut outcome = Outcome { probes, listed: 0, followed: 0, error: None, times: Default::default() };
     for number in 0..probes {
@@ -123,23 +126,23 @@ fn visit() -> Visit {
 }
 
 impl Outcome {
-    fn judge(mut self) -> Check {
+    fn into_check(mut self) -> Check {
         let [create, list, redirect] = self.times.each_mut().map(|times| percentile(times, 95));
         let Self { probes, listed, followed, error, .. } = self;
         let mut observed = format!(
             "{listed} of {probes} listed and {followed} of {probes} followed at once; p95: create {}, list {}, redirect {}",
-            ms(create),
-            ms(list),
-            ms(redirect)
+            format_duration(create),
+            format_duration(list),
+            format_duration(redirect)
         );
         if let Some(error) = &error {
             observed = format!("{observed}; {error}");
         }
         let is_incomplete = listed < probes || followed < probes;
-        let slow = [create, list, redirect].iter().zip(BARS).any(|(took, bar)| *took > bar);
+        let slow = [create, list, redirect].iter().zip(TIME_LIMITS).any(|(took, limit)| *took > limit);
         Check::ok("consistency", observed, WHY)
-            .limit(format!("all; {}, {}, {}", ms(BARS[0]), ms(BARS[1]), ms(BARS[2])))
-            .when(is_incomplete && error.is_some(), Verdict::Fail, REFUSED)
+            .limit(format!("all; {}", TIME_LIMITS.map(format_duration).join(", ")))
+            .when(is_incomplete && error.is_some(), Verdict::Fail, ADVICE_IF_REFUSED)
             .when(
                 is_incomplete,
                 Verdict::Fail,

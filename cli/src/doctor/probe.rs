@@ -1,4 +1,4 @@
-//! Looking at an open connection, and at what it takes to have more of them.
+//! Checks over an open connection: its latency, its server's settings, and whether there is room for more connections.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,33 +10,35 @@ use tessera_postgres::{DatabaseConfig, Diagnosis, Phase, TrustStore};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::path;
-use super::plan::Plan;
-use crate::check_output::{ms, percentile};
+use super::connection_budget::ConnectionBudget;
+use super::connection_steps;
+use crate::check_output::{format_duration, percentile};
 
+/// How many round trips are timed.
 const SAMPLES: usize = 20;
-/// Beyond this a create, which is one round trip, is felt.
+/// A median above this is slow: a request waits for at least one round trip.
 const LATENCY_LIMIT: Duration = Duration::from_millis(100);
-/// Connections tried at once: a burst of containers.
-const AT_ONCE: usize = 5;
-/// How long a statement that needs nothing may wait for its turn.
-const TURN: Duration = Duration::from_secs(3);
+/// How many connections are opened at once, as by a burst of containers.
+const BURST: usize = 5;
+/// How long `SELECT 1` may wait for its answer. A server answers at once; a pooler without a free server connection
+/// does not.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Round trips, one statement each.
+/// Times round trips of one statement each.
 pub(super) async fn latency(client: &Client) -> Check {
     let why = "every request to Tessera is one such round trip";
     let mut times = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let begun = Instant::now();
-        match timeout(TURN, client.query_typed("SELECT 1", &[])).await {
+        match timeout(ANSWER_TIMEOUT, client.query_typed("SELECT 1", &[])).await {
             Ok(Ok(_)) => times.push(begun.elapsed()),
-            Ok(Err(error)) => return super::refused("latency", why, &error),
+            Ok(Err(error)) => return super::check_from_error("latency", why, &error),
             // A server that has let us in answers this. A pooler lets us in before it has a server connection for us.
             Err(_) => {
                 let observed = format!(
                     "logged in, but `SELECT 1` got no answer within {}: what let us in is probably a pooler without a free \
                      server connection. Nothing else was tried",
-                    ms(TURN)
+                    format_duration(ANSWER_TIMEOUT)
                 );
                 return Check::ok("latency", observed, why).when(
                     true,
@@ -49,16 +51,20 @@ pub(super) async fn latency(client: &Client) -> Check {
         }
     }
     let (p50, p95) = (percentile(&mut times, 50), percentile(&mut times, 95));
-    Check::ok("latency", format!("p50 {}, p95 {} over {SAMPLES} round trips", ms(p50), ms(p95)), why)
-        .limit(format!("p50 {}", ms(LATENCY_LIMIT)))
-        .when(
-            p50 > LATENCY_LIMIT,
-            Verdict::Warn,
-            "deploy the functions in the database's region; from a laptop far away this is only the distance",
-        )
+    Check::ok(
+        "latency",
+        format!("p50 {}, p95 {} over {SAMPLES} round trips", format_duration(p50), format_duration(p95)),
+        why,
+    )
+    .limit(format!("p50 {}", format_duration(LATENCY_LIMIT)))
+    .when(
+        p50 > LATENCY_LIMIT,
+        Verdict::Warn,
+        "deploy the functions in the database's region; from a laptop far away this is only the distance",
+    )
 }
 
-/// Whether others leave named statements on the connections that a pooler hands out.
+/// Checks that others leave no named statements on the server connections that a pooler hands out.
 pub(super) async fn named_statements(client: &Client, url: &DatabaseUrl) -> Check {
     let why = "Tessera sends none; those of others break them behind a transaction pooler";
     let sql = "SELECT count(*) FROM pg_prepared_statements";
@@ -73,45 +79,46 @@ pub(super) async fn named_statements(client: &Client, url: &DatabaseUrl) -> Chec
                  prepareThreshold=0), or set max_prepared_statements at PgBouncer 1.21 or later",
             )
         }
-        Err(error) => super::refused("named_statements", why, &error),
+        Err(error) => super::check_from_error("named_statements", why, &error),
     }
 }
 
-/// Whether several containers get their turn at once: a session pooler with few slots lets only so many through.
-pub(super) async fn several(url: &DatabaseUrl, config: &DatabaseConfig, trust: &TrustStore) -> Check {
+/// Checks that several connections are served at once: a session pooler serves only as many as its pool is large.
+pub(super) async fn burst(url: &DatabaseUrl, config: &DatabaseConfig, trust: &TrustStore) -> Check {
     let why = "each warm container holds a connection; a burst of visitors starts several";
     let Some(host) = url.hosts().first() else { return Check::ok("burst", "no host", why) };
     let begun = Instant::now();
-    // All are kept open until the last has had its turn.
-    let outcomes = join_all((0..AT_ONCE).map(|_| one_more(url, host, config, trust))).await;
+    // All are kept open until the last has been answered.
+    let outcomes = join_all((0..BURST).map(|_| connect_and_ask(url, host, config, trust))).await;
     let took = begun.elapsed();
     let failures: Vec<Diagnosis> =
         outcomes.iter().filter_map(|outcome| outcome.as_ref().err().copied()).collect();
     let servers: HashSet<i32> = outcomes.iter().flatten().map(|(_, server)| *server).collect();
     let observed = match failures.first() {
-        None if servers.len() < AT_ONCE => format!(
-            "{AT_ONCE} connections at once, all served within {}, by {} connections of the server's: a pooler shares them",
-            ms(took),
+        None if servers.len() < BURST => format!(
+            "{BURST} connections at once, all served within {}, by {} connections of the server's: a pooler shares them",
+            format_duration(took),
             servers.len()
         ),
-        None => format!("{AT_ONCE} connections at once, all served within {}", ms(took)),
+        None => format!("{BURST} connections at once, all served within {}", format_duration(took)),
         Some(first) => {
-            format!("{} of {AT_ONCE} connections at once got no turn: {}", failures.len(), first.seen())
+            format!("{} of {BURST} connections at once got no turn: {}", failures.len(), first.seen())
         }
     };
     let advice = failures.first().copied().unwrap_or(Diagnosis::Other).advice();
     Check::ok("burst", observed, why).when(!failures.is_empty(), Verdict::Fail, advice)
 }
 
-/// Another connection, and the server's process behind it.
-async fn one_more(
+/// Opens a connection and asks which server process is behind it.
+async fn connect_and_ask(
     url: &DatabaseUrl,
     host: &Host,
     config: &DatabaseConfig,
     trust: &TrustStore,
 ) -> Result<(Client, i32), Diagnosis> {
-    let (client, _) = path::connect(url, host, config, trust).await.map_err(|failure| failure.diagnosis)?;
-    match timeout(TURN, client.query_typed_one("SELECT pg_backend_pid()", &[])).await {
+    let (client, _) =
+        connection_steps::connect(url, host, config, trust).await.map_err(|failure| failure.diagnosis)?;
+    match timeout(ANSWER_TIMEOUT, client.query_typed_one("SELECT pg_backend_pid()", &[])).await {
         Ok(Ok(row)) => Ok((client, row.get(0))),
         Ok(Err(error)) => Err(Diagnosis::from_driver(&error, Phase::Run)),
         // As above: no server would leave this unanswered.
@@ -119,7 +126,7 @@ async fn one_more(
     }
 }
 
-/// Settings of the server that have a say.
+/// Checks the server's version, and shows the settings that matter to connections.
 pub(super) fn settings(facts: &Facts) -> Check {
     let server = &facts.server;
     let off = |value: &str| if value == "0" { "off".to_owned() } else { value.to_owned() };
@@ -139,8 +146,8 @@ pub(super) fn settings(facts: &Facts) -> Check {
         .when(major < 14, Verdict::Fail, "upgrade the server")
 }
 
-/// How many containers the database has room for.
-pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, plan: Option<&Plan>) -> Check {
+/// Checks that the database has room for the planned number of containers.
+pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, budget: Option<&ConnectionBudget>) -> Check {
     let why = "the sum of the functions' reserved concurrency must fit, or a burst meets `too many clients`";
     let Facts { limits, used, sessions, .. } = facts;
     let free = [
@@ -150,9 +157,9 @@ pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, plan: Option<&Plan>) -> C
     ];
     // Those of functions that run already count as room for them; this examination holds one itself.
     let room = free.into_iter().flatten().min().unwrap_or_default() + sessions.ours + 1;
-    let planned = match plan {
-        Some(Plan { containers: Some(number), origin }) => format!("{number} planned ({origin})"),
-        Some(Plan { containers: None, origin }) => {
+    let planned = match budget {
+        Some(ConnectionBudget { containers: Some(number), origin }) => format!("{number} planned ({origin})"),
+        Some(ConnectionBudget { containers: None, origin }) => {
             format!(
                 "no number planned ({origin} reserves nothing), so that the account's limit alone holds them"
             )
@@ -165,7 +172,7 @@ pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, plan: Option<&Plan>) -> C
         ),
         None => format!("room for {room} containers; {planned}"),
     };
-    let containers = plan.and_then(|plan| plan.containers);
+    let containers = budget.and_then(|budget| budget.containers);
     let is_short = url.pooler().is_none() && containers.is_some_and(|planned| i64::from(planned) > room);
     Check::ok("budget", observed, why).limit(format!("{room}")).when(
         is_short || room < 10,

@@ -1,6 +1,6 @@
-//! `cargo tessera smoke URL`: tries what users do against a deployment, and says where it falls short.
+//! `cargo tessera smoke URL`: a smoke test of a deployment, which does what users do and says what does not work.
 //!
-//! It makes a handful of codes, and deletes them whatever happens; it takes 30 s at most.
+//! It creates some codes, and deletes them whatever happens; it takes 30 s at most.
 
 mod client;
 mod steps;
@@ -15,101 +15,101 @@ use shared::health::{Check, Verdict};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::check_output::{self, ms, percentile};
-use client::{Kind, Smoke};
+use crate::check_output::{self, format_duration, percentile};
+use client::{RequestKind, SmokeClient};
 
-/// For everything but cleaning up.
-const LIMIT: Duration = Duration::from_secs(24);
-/// For cleaning up.
-const CLEANING: Duration = Duration::from_secs(5);
+/// How long all steps may take together, except for cleaning up.
+const STEPS_TIMEOUT: Duration = Duration::from_secs(24);
+/// How long cleaning up may take.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to try.
+/// The options of `cargo tessera smoke`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Where the deployment answers, e.g. `https://q.example` or `http://127.0.0.1:9000`
+    /// The deployment's base URL, such as `https://q.example` or `http://127.0.0.1:9000`
     url: Url,
-    /// A key with `qr:read` and `qr:write`; none where callers without a key are let in
+    /// An API key with the scopes `qr:read` and `qr:write`; not needed if callers without a key are let in
     #[arg(long, env = "TESSERA_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
-    /// Codes to make
+    /// How many codes to create, list and scan
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
-    /// A webhook source of scheme `standard` to try, with its secret; the event stays in the database
+    /// A webhook source of scheme `standard` to send an event to, with its secret; the event stays in the database
     #[arg(long, env = "TESSERA_SMOKE_WEBHOOK", hide_env_values = true, value_name = "SOURCE=whsec_…")]
     webhook: Option<String>,
-    /// As JSON
+    /// Print JSON instead of lines
     #[arg(long)]
     json: bool,
 }
 
-/// Tries it. Exit code 0: fine; 1: slower than the bars; 2: failures.
+/// Runs the smoke test and prints its checks. Exit code 0: no problem; 1: warnings or slow answers; 2: failures.
 pub async fn run(options: Options) -> Result<ExitCode> {
-    let mut smoke = Smoke::new(&options.url, options.key.as_deref())?;
+    let mut client = SmokeClient::new(&options.url, options.key.as_deref())?;
     let mut checks = Vec::new();
-    if timeout(LIMIT, all(&mut smoke, &options, &mut checks)).await.is_err() {
+    if timeout(STEPS_TIMEOUT, run_steps(&mut client, &options, &mut checks)).await.is_err() {
         checks.push(failure(
             "time",
-            &format!("not done after {}", ms(LIMIT)),
+            &format!("not done after {}", format_duration(STEPS_TIMEOUT)),
             "see which check above is slow",
         ));
     }
-    checks.push(match timeout(CLEANING, steps::clean_up(&mut smoke)).await {
+    checks.push(match timeout(CLEAN_UP_TIMEOUT, steps::clean_up(&mut client)).await {
         Ok(check) => check,
         Err(_) => failure("clean_up", "not done in time", "delete the codes tagged `tessera-smoke`"),
     });
-    checks.extend(speeds(&mut smoke));
+    checks.extend(response_times(&mut client));
 
     check_output::print(&checks, options.json)
 }
 
-async fn all(smoke: &mut Smoke, options: &Options, checks: &mut Vec<Check>) {
-    let quick = steps::quick(smoke).await;
-    let is_there = quick.verdict < Verdict::Warn;
-    checks.push(quick);
-    if !is_there {
+async fn run_steps(client: &mut SmokeClient, options: &Options, checks: &mut Vec<Check>) {
+    let reachable = steps::reachable(client).await;
+    let is_reachable = reachable.verdict < Verdict::Warn;
+    checks.push(reachable);
+    if !is_reachable {
         return;
     }
-    checks.push(steps::create_list_scan(smoke, options.rounds).await);
-    if smoke.made.is_empty() {
+    checks.push(steps::create_list_scan(client, options.rounds).await);
+    if client.created.is_empty() {
         return;
     }
-    checks.push(steps::images(smoke).await);
-    checks.push(steps::edit(smoke).await);
-    checks.push(steps::counts(smoke).await);
-    checks.push(steps::replay(smoke).await);
-    checks.push(steps::refusals(smoke).await);
+    checks.push(steps::images(client).await);
+    checks.push(steps::edit(client).await);
+    checks.push(steps::counts(client).await);
+    checks.push(steps::replay(client).await);
+    checks.push(steps::refusals(client).await);
     if let Some(source) = &options.webhook {
-        checks.push(webhook::accept(smoke, source).await);
+        checks.push(webhook::accept(client, source).await);
     }
-    checks.push(steps::deep(smoke).await);
+    checks.push(steps::health(client).await);
 }
 
-/// The bars: 2 s for a create, 1 s for a list, 500 ms for a redirect.
-fn speeds(smoke: &mut Smoke) -> Vec<Check> {
-    let bars = [
-        ("create_time", Kind::Create, Duration::from_secs(2)),
-        ("list_time", Kind::List, Duration::from_secs(1)),
-        ("redirect_time", Kind::Redirect, Duration::from_millis(500)),
+/// Checks the 95th percentiles: 2 s for a create, 1 s for a list, 500 ms for a redirect.
+fn response_times(client: &mut SmokeClient) -> Vec<Check> {
+    let limits = [
+        ("create_time", RequestKind::Create, Duration::from_secs(2)),
+        ("list_time", RequestKind::List, Duration::from_secs(1)),
+        ("redirect_time", RequestKind::Redirect, Duration::from_millis(500)),
     ];
-    let check = |(name, kind, bar): (_, Kind, _)| {
-        let times = &mut smoke.times[kind as usize];
+    let check = |(name, kind, limit): (_, RequestKind, _)| {
+        let times = &mut client.times[kind as usize];
         let (count, p50, p95) = (times.len(), percentile(times, 50), percentile(times, 95));
         (count > 0).then(|| {
             Check::ok(
                 name,
-                format!("p50 {}, p95 {} over {count}", ms(p50), ms(p95)),
+                format!("p50 {}, p95 {} over {count}", format_duration(p50), format_duration(p95)),
                 "people wait for it; the time includes the way from here to the deployment",
             )
-            .limit(format!("p95 {}", ms(bar)))
+            .limit(format!("p95 {}", format_duration(limit)))
             .when(
-                p95 > bar,
+                p95 > limit,
                 Verdict::Warn,
                 "run it again: the first requests start containers; then see `cargo tessera doctor`, and the functions' \
                  memory and region",
             )
         })
     };
-    bars.into_iter().filter_map(check).collect()
+    limits.into_iter().filter_map(check).collect()
 }
 
 fn failure(name: &'static str, seen: &str, advice: &'static str) -> Check {

@@ -1,4 +1,4 @@
-//! What users do, step by step. Each step is one check.
+//! The steps of the smoke test. Each does something that users do, and is one check of the result.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use shared::health::{Check, Verdict};
 use tessera_postgres::ErrorChain;
 use uuid::Uuid;
 
-use super::client::{Answer, Kind, Smoke};
+use super::client::{RequestKind, SmokeClient, SmokeResponse};
 use crate::check_output;
 
-/// How far a replica may be behind.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a scan may take to appear in the counts, which may come from a read replica.
+const MAX_REPLICA_LAG: Duration = Duration::from_secs(5);
 const TARGET: &str = "https://example.com/smoke";
 
-/// The outcome of a step, as a check.
+/// Makes a check of a step's result: ok with what was observed, else failed with the error and `advice`.
 pub(super) fn check_from_result(
     name: &'static str,
     why: &'static str,
@@ -32,10 +32,10 @@ pub(super) fn check_from_result(
     }
 }
 
-/// `GET /health`.
-pub(super) async fn quick(smoke: &mut Smoke) -> Check {
+/// Checks that `GET /health` is answered, and by Tessera.
+pub(super) async fn reachable(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let answer = smoke.get("/health").await?.expect("GET /health", 200)?.json();
+        let answer = client.get("/health").await?.expect("GET /health", 200)?.json();
         let version = answer["version"].as_str().context("GET /health answers, but not as Tessera does")?;
         Ok(format!("version {version} answers"))
     };
@@ -47,21 +47,21 @@ pub(super) async fn quick(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// Makes codes; each must be in the list and lead to its target at once.
-pub(super) async fn create_list_scan(smoke: &mut Smoke, rounds: u16) -> Check {
+/// Creates codes; each must be listed and redirect to its target at once.
+pub(super) async fn create_list_scan(client: &mut SmokeClient, rounds: u16) -> Check {
     let (mut listed, mut followed) = (0, 0);
     let outcome = async {
         for number in 0..rounds {
             let target = format!("{TARGET}/{number}");
-            let made = create(smoke, &target, None).await?;
+            let made = create(client, &target, None).await?;
             let id = id_of(&made)?;
             // As a client of a deployment with a read replica does it.
             let token = made.header("consistency-token").to_owned();
-            let list = smoke.request(Method::GET, "/qr?limit=1&tag=tessera-smoke");
+            let list = client.request(Method::GET, "/qr?limit=1&tag=tessera-smoke");
             let list = if token.is_empty() { list } else { list.header("consistency-token", token) };
-            let list = smoke.send(Kind::List, list).await?.expect("GET /qr", 200)?.json();
+            let list = client.send(RequestKind::List, list).await?.expect("GET /qr", 200)?.json();
             listed += u16::from(list["items"][0]["shortId"] == *id);
-            let scan = smoke.scan(&id).await?;
+            let scan = client.scan(&id).await?;
             followed += u16::from(scan.status == 302 && scan.header("location") == target);
         }
         let rates = format!("{listed} of {rounds} listed and {followed} of {rounds} followed at once");
@@ -77,13 +77,13 @@ pub(super) async fn create_list_scan(smoke: &mut Smoke, rounds: u16) -> Check {
     )
 }
 
-/// The symbol, in both forms.
-pub(super) async fn images(smoke: &mut Smoke) -> Check {
+/// Checks the images of a code, SVG and PNG, and that they may be cached.
+pub(super) async fn images(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let id = smoke.made[0].clone();
-        let svg = smoke.get(&format!("/qr/{id}/image.svg")).await?.expect("image.svg", 200)?;
+        let id = client.created[0].clone();
+        let svg = client.get(&format!("/qr/{id}/image.svg")).await?.expect("image.svg", 200)?;
         ensure!(svg.body.contains("<svg"), "image.svg is not SVG");
-        let png = smoke.get(&format!("/qr/{id}/image.png")).await?.expect("image.png", 200)?;
+        let png = client.get(&format!("/qr/{id}/image.png")).await?.expect("image.png", 200)?;
         ensure!(png.header("content-type") == "image/png", "image.png is {}", png.header("content-type"));
         ensure!(png.body.contains("PNG"), "image.png is not PNG: is the API's binary support on?");
         for image in [svg, png] {
@@ -99,14 +99,14 @@ pub(super) async fn images(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// A new target must be where the next scan goes.
-pub(super) async fn edit(smoke: &mut Smoke) -> Check {
+/// Edits a code's target; the next scan must be redirected there.
+pub(super) async fn edit(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let id = smoke.made[0].clone();
+        let id = client.created[0].clone();
         let target = format!("{TARGET}/edited");
-        let edit = smoke.request(Method::PATCH, &format!("/qr/{id}")).json(&json!({"targetUrl": target}));
-        smoke.send(Kind::Other, edit).await?.expect("PATCH /qr/{shortId}", 200)?;
-        let scan = smoke.scan(&id).await?.expect("the scan after the edit", 302)?;
+        let edit = client.request(Method::PATCH, &format!("/qr/{id}")).json(&json!({"targetUrl": target}));
+        client.send(RequestKind::Other, edit).await?.expect("PATCH /qr/{shortId}", 200)?;
+        let scan = client.scan(&id).await?.expect("the scan after the edit", 302)?;
         ensure!(
             scan.header("location") == target,
             "the scan after the edit went to {}",
@@ -122,20 +122,23 @@ pub(super) async fn edit(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// The first code was scanned twice by now.
-pub(super) async fn counts(smoke: &mut Smoke) -> Check {
+/// Checks that the two scans of the first code were counted.
+pub(super) async fn counts(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let id = smoke.made[0].clone();
+        let id = client.created[0].clone();
         let begun = Instant::now();
         loop {
-            let code = smoke.get(&format!("/qr/{id}")).await?.expect("GET /qr/{shortId}", 200)?.json();
+            let code = client.get(&format!("/qr/{id}")).await?.expect("GET /qr/{shortId}", 200)?.json();
             let total = &code["scans"]["total"];
             let waited = begun.elapsed();
             if *total == 2 {
-                return Ok(format!("2 of 2 scans counted, seen within {}", check_output::ms(waited)));
+                return Ok(format!(
+                    "2 of 2 scans counted, seen within {}",
+                    check_output::format_duration(waited)
+                ));
             }
             // A read replica may be behind; nothing else may.
-            ensure!(waited < PATIENCE, "{total} scans counted instead of 2");
+            ensure!(waited < MAX_REPLICA_LAG, "{total} scans counted instead of 2");
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
@@ -147,12 +150,12 @@ pub(super) async fn counts(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// The same Idempotency-Key twice: one code.
-pub(super) async fn replay(smoke: &mut Smoke) -> Check {
+/// Sends the same Idempotency-Key twice; only one code may be created.
+pub(super) async fn replay(client: &mut SmokeClient) -> Check {
     let outcome = async {
         let key = Uuid::new_v4().to_string();
-        let first = id_of(&create(smoke, TARGET, Some(&key)).await?)?;
-        let again = create(smoke, TARGET, Some(&key)).await?;
+        let first = id_of(&create(client, TARGET, Some(&key)).await?)?;
+        let again = create(client, TARGET, Some(&key)).await?;
         let second = id_of(&again)?;
         ensure!(first == second, "two codes were made: {first} and {second}");
         ensure!(again.header("idempotency-replayed") == "true", "Idempotency-Replayed is missing");
@@ -166,13 +169,13 @@ pub(super) async fn replay(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// What must not be taken.
-pub(super) async fn refusals(smoke: &mut Smoke) -> Check {
+/// Checks that a bad target and an unknown id are refused with the right status.
+pub(super) async fn refusals(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let bad = smoke.request(Method::POST, "/qr").json(&json!({"targetUrl": "ftp://example.com"}));
-        let refused = smoke.send(Kind::Other, bad).await?.expect("a bad targetUrl", 422)?.json();
+        let bad = client.request(Method::POST, "/qr").json(&json!({"targetUrl": "ftp://example.com"}));
+        let refused = client.send(RequestKind::Other, bad).await?.expect("a bad targetUrl", 422)?.json();
         ensure!(refused["errors"][0]["field"] == "targetUrl", "the refusal does not name the field");
-        smoke.scan("NOSUCHCODE0SMOKE").await?.expect("an unknown id", 404)?;
+        client.scan("NOSUCHCODE0SMOKE").await?.expect("an unknown id", 404)?;
         Ok("a bad target is 422 by name, an unknown id 404".to_owned())
     };
     check_from_result(
@@ -183,10 +186,10 @@ pub(super) async fn refusals(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// `GET /health?deep=true`.
-pub(super) async fn deep(smoke: &mut Smoke) -> Check {
+/// Checks what `GET /health?deep=true` reports.
+pub(super) async fn health(client: &mut SmokeClient) -> Check {
     let outcome = async {
-        let answer = smoke.get("/health?deep=true").await?;
+        let answer = client.get("/health?deep=true").await?;
         let report = answer.json();
         let troubled: Vec<String> = report["checks"]
             .as_object()
@@ -211,21 +214,21 @@ pub(super) async fn deep(smoke: &mut Smoke) -> Check {
     )
 }
 
-/// Deletes what was made; a deleted code must lead nowhere.
-pub(super) async fn clean_up(smoke: &mut Smoke) -> Check {
-    let made = std::mem::take(&mut smoke.made);
+/// Deletes the codes that were created; a deleted one must answer 410.
+pub(super) async fn clean_up(client: &mut SmokeClient) -> Check {
+    let made = std::mem::take(&mut client.created);
     let outcome = async {
         let mut left = Vec::new();
         for id in &made {
-            let delete = smoke.request(Method::DELETE, &format!("/qr/{id}"));
-            match smoke.send(Kind::Other, delete).await {
+            let delete = client.request(Method::DELETE, &format!("/qr/{id}"));
+            match client.send(RequestKind::Other, delete).await {
                 Ok(answer) if answer.status == 204 => {}
                 _ => left.push(id.as_str()),
             }
         }
         ensure!(left.is_empty(), "these codes are left: {}", left.join(", "));
         if let Some(id) = made.first() {
-            smoke.scan(id).await?.expect("a deleted code", 410)?;
+            client.scan(id).await?.expect("a deleted code", 410)?;
         }
         Ok(format!("{} codes deleted", made.len()))
     };
@@ -237,22 +240,22 @@ pub(super) async fn clean_up(smoke: &mut Smoke) -> Check {
     )
 }
 
-async fn create(smoke: &mut Smoke, target: &str, key: Option<&str>) -> Result<Answer> {
+async fn create(client: &mut SmokeClient, target: &str, key: Option<&str>) -> Result<SmokeResponse> {
     let body = json!({"targetUrl": target, "name": "smoke", "tags": ["tessera-smoke"]});
-    let mut request = smoke.request(Method::POST, "/qr").json(&body);
+    let mut request = client.request(Method::POST, "/qr").json(&body);
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }
-    let answer = smoke.send(Kind::Create, request).await?.expect("POST /qr", 201)?;
+    let answer = client.send(RequestKind::Create, request).await?.expect("POST /qr", 201)?;
     if let Ok(id) = id_of(&answer)
-        && !smoke.made.contains(&id)
+        && !client.created.contains(&id)
     {
-        smoke.made.push(id);
+        client.created.push(id);
     }
     Ok(answer)
 }
 
-fn id_of(made: &Answer) -> Result<String> {
+fn id_of(made: &SmokeResponse) -> Result<String> {
     match &made.json()["shortId"] {
         Value::String(id) => Ok(id.clone()),
         _ => bail!("the new code has no shortId"),

@@ -1,4 +1,4 @@
-//! A webhook, signed as <https://www.standardwebhooks.com> says, twice: the second must be known.
+//! The smoke test of a webhook source, with an event signed as <https://www.standardwebhooks.com> says.
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -9,11 +9,12 @@ use shared::webhook::sign::signatures;
 use shared::webhook::source::{Source, Sources};
 use uuid::Uuid;
 
-use super::client::{Answer, Kind, Smoke};
+use super::client::{RequestKind, SmokeClient, SmokeResponse};
 use super::steps::check_from_result;
 
-/// `source`: `NAME=whsec_…`.
-pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
+/// Sends an event twice and a forged one: they must be stored, known as a duplicate, and refused. `source` is
+/// `NAME=whsec_…`.
+pub(super) async fn accept(client: &mut SmokeClient, source: &str) -> Check {
     let outcome = async {
         let (name, secret) = source.split_once('=').context("--webhook takes SOURCE=whsec_…")?;
         let sources = json!({name: {"scheme": "standard", "secrets": [secret]}}).to_string();
@@ -23,12 +24,12 @@ pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
         let body =
             json!({"id": id, "type": "smoke.test", "timestamp": Timestamp::now(), "data": {}}).to_string();
         let path = format!("/webhooks/{name}");
-        send(smoke, &path, source, &id, &body).await?.expect("a new event", 202)?;
-        let again = send(smoke, &path, source, &id, &body).await?.expect("the same event again", 200)?;
+        send(client, &path, source, &id, &body).await?.expect("a new event", 202)?;
+        let again = send(client, &path, source, &id, &body).await?.expect("the same event again", 200)?;
         ensure!(again.json()["duplicate"] == true, "the same event again is not called a duplicate");
         let forged = format!("{body} ");
-        let request = signed(smoke, &path, source, &id, &body).body(forged);
-        smoke.send(Kind::Other, request).await?.expect("a forged event", 401)?;
+        let request = signed(client, &path, source, &id, &body).body(forged);
+        client.send(RequestKind::Other, request).await?.expect("a forged event", 401)?;
         Ok("stored once, known again, a forged one refused".to_owned())
     };
     check_from_result(
@@ -39,14 +40,20 @@ pub(super) async fn accept(smoke: &mut Smoke, source: &str) -> Check {
     )
 }
 
-async fn send(smoke: &mut Smoke, path: &str, source: &Source, id: &str, body: &str) -> Result<Answer> {
-    let request = signed(smoke, path, source, id, body).body(body.to_owned());
-    smoke.send(Kind::Other, request).await
+async fn send(
+    client: &mut SmokeClient,
+    path: &str,
+    source: &Source,
+    id: &str,
+    body: &str,
+) -> Result<SmokeResponse> {
+    let request = signed(client, path, source, id, body).body(body.to_owned());
+    client.send(RequestKind::Other, request).await
 }
 
-fn signed(smoke: &Smoke, path: &str, source: &Source, id: &str, body: &str) -> RequestBuilder {
+fn signed(client: &SmokeClient, path: &str, source: &Source, id: &str, body: &str) -> RequestBuilder {
     let now = Timestamp::now();
-    smoke
+    client
         .request(Method::POST, path)
         .header("content-type", "application/json")
         .header("webhook-id", id)

@@ -1,4 +1,4 @@
-//! The way to the database, step by step, each with its time: name, TCP, TLS, login.
+//! Connecting to the database step by step, each timed: name resolution, TCP, TLS, login.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,12 +16,12 @@ use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, NoTls};
 
-use super::pooler;
+use super::pooler_name;
 use crate::check_output;
 
 const WHY: &str = "nothing works without a connection";
 
-/// Connects to the first server that answers. What it took, or what it failed with, becomes a check.
+/// Connects to the first server of `url` that answers. The time of each step, or the failure, becomes a check.
 pub(super) async fn open(
     url: &DatabaseUrl,
     config: &DatabaseConfig,
@@ -64,7 +64,7 @@ pub(super) async fn open(
     None
 }
 
-/// Where it ended, and why.
+/// The step at which a connection failed, and why.
 pub(super) struct Failure {
     step: &'static str,
     pub(super) diagnosis: Diagnosis,
@@ -77,8 +77,8 @@ impl Failure {
     }
 }
 
-/// What each step took.
-pub(super) struct Steps {
+/// How long each step of connecting took.
+pub(super) struct StepTimes {
     address: Option<SocketAddr>,
     name: Duration,
     tcp: Duration,
@@ -86,22 +86,27 @@ pub(super) struct Steps {
     login: Duration,
 }
 
-impl Steps {
+impl StepTimes {
     fn total(&self) -> Duration {
         self.name + self.tcp + self.tls.unwrap_or_default() + self.login
     }
 }
 
-impl std::fmt::Display for Steps {
+impl std::fmt::Display for StepTimes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, tcp, login, .. } = self;
-        write!(f, "in {}: name {}, ", check_output::ms(self.total()), check_output::ms(*name))?;
-        write!(f, "TCP {}, ", check_output::ms(*tcp))?;
+        write!(
+            f,
+            "in {}: name {}, ",
+            check_output::format_duration(self.total()),
+            check_output::format_duration(*name)
+        )?;
+        write!(f, "TCP {}, ", check_output::format_duration(*tcp))?;
         match self.tls {
-            Some(tls) => write!(f, "TLS {}, ", check_output::ms(tls))?,
+            Some(tls) => write!(f, "TLS {}, ", check_output::format_duration(tls))?,
             None => f.write_str("no TLS, ")?,
         }
-        write!(f, "login {}", check_output::ms(*login))?;
+        write!(f, "login {}", check_output::format_duration(*login))?;
         match self.address {
             Some(address) => write!(f, " ({address})"),
             None => f.write_str(" (a Unix socket)"),
@@ -109,20 +114,20 @@ impl std::fmt::Display for Steps {
     }
 }
 
-/// Connects to this server of the URL's.
+/// Connects to one of the URL's servers.
 pub(super) async fn connect(
     url: &DatabaseUrl,
     host: &Host,
     config: &DatabaseConfig,
     trust: &TrustStore,
-) -> Result<(Client, Steps), Failure> {
+) -> Result<(Client, StepTimes), Failure> {
     let limit = url.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
     let begun = Instant::now();
     if host.name.starts_with('/') {
         let path = format!("{}/.s.PGSQL.{}", host.name, host.port);
-        let stream = UnixStream::connect(path).await.map_err(|error| of_io("socket", &error))?;
+        let stream = UnixStream::connect(path).await.map_err(|error| failure_from_io("socket", &error))?;
         let (client, login) = log_in(url, stream, NoTls, limit).await?;
-        let steps = Steps { address: None, name: Duration::ZERO, tcp: begun.elapsed(), tls: None, login };
+        let steps = StepTimes { address: None, name: Duration::ZERO, tcp: begun.elapsed(), tls: None, login };
         return Ok((client, steps));
     }
     let found = timeout(limit, tokio::net::lookup_host((host.name.as_str(), host.port))).await;
@@ -138,7 +143,7 @@ pub(super) async fn connect(
     let begun = Instant::now();
     let stream = match timeout(limit, TcpStream::connect(addresses.as_slice())).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(of_io("TCP", &error)),
+        Ok(Err(error)) => return Err(failure_from_io("TCP", &error)),
         Err(_) => return Err(Failure::new("TCP", Diagnosis::Unreachable, "no answer in time")),
     };
     let (tcp, address) = (begun.elapsed(), stream.peer_addr().ok());
@@ -157,16 +162,16 @@ pub(super) async fn connect(
             let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, &host.name)
                 .map_err(|error| Failure::new("TLS", Diagnosis::Configuration, error.to_string()))?;
             let ended = Arc::new(OnceLock::new());
-            let tls = Timed { connector: tls, ended: Arc::clone(&ended) };
+            let tls = TimedConnector { connector: tls, ended: Arc::clone(&ended) };
             let (client, login) = log_in(url, stream, tls, limit).await?;
             (client, login, ended.get().map(|ended| ended.duration_since(begun)))
         }
     };
     let login = login.saturating_sub(secured.unwrap_or_default());
-    Ok((client, Steps { address, name, tcp, tls: secured, login }))
+    Ok((client, StepTimes { address, name, tcp, tls: secured, login }))
 }
 
-/// TLS and login, on a stream that is open.
+/// Does the TLS handshake and the login on an open stream, and returns how long they took together.
 async fn log_in<S, T>(
     url: &DatabaseUrl,
     stream: S,
@@ -198,22 +203,24 @@ where
             };
             Err(Failure::new(step, diagnosis, ErrorChain(&error).to_string()))
         }
-        Err(_) if pooler(url).is_some() => Err(Failure::new("login", Diagnosis::PoolerSilent, "TCP works")),
+        Err(_) if pooler_name(url).is_some() => {
+            Err(Failure::new("login", Diagnosis::PoolerSilent, "TCP works"))
+        }
         Err(_) => Err(Failure::new("login", Diagnosis::Unreachable, "TCP works, but nobody answers on it")),
     }
 }
 
-fn of_io(step: &'static str, error: &std::io::Error) -> Failure {
+fn failure_from_io(step: &'static str, error: &std::io::Error) -> Failure {
     Failure::new(step, Diagnosis::from_io(error), error.to_string())
 }
 
-/// Notes when the handshake has ended.
-struct Timed<T> {
+/// A TLS connector that records when its handshake has ended.
+struct TimedConnector<T> {
     connector: T,
     ended: Arc<OnceLock<Instant>>,
 }
 
-impl<S, T> TlsConnect<S> for Timed<T>
+impl<S, T> TlsConnect<S> for TimedConnector<T>
 where
     T: TlsConnect<S>,
     T::Future: Send + 'static,
