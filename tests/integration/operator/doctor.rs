@@ -5,8 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
 use harness::{Authority, Certificate, Database, PgBouncer, Postgres};
 use serde_json::Value;
+
+use crate::connection::containers::until;
 
 /// The report, and the exit code.
 pub(crate) struct Examined {
@@ -138,24 +141,58 @@ async fn an_idle_transaction_that_holds_a_lock_is_named() -> Result<()> {
 #[tokio::test]
 async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let url = |pooler: &PgBouncer| format!("{}&pgbouncer=true", pooler.url(&database));
-    let session = PgBouncer::in_front_of(database.postgres())
-        .setting("pool_mode", "session")
-        .setting("default_pool_size", 2)
-        .start()
-        .await?;
+    let declared = |pooler: &PgBouncer| format!("{}&pgbouncer=true", pooler.url(&database));
+    let session = small_pool(&database, "session").await?;
     // Whether the URL says that it is a pooler, or not.
-    examine(url(&session)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+    examine(declared(&session)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+    pool_is_free(&session, &database).await?;
     examine(session.url(&database)).await?.names("burst", "fail", "no turn", "transaction mode")?;
 
-    let transaction =
-        PgBouncer::in_front_of(database.postgres()).setting("default_pool_size", 2).start().await?;
-    let examined = examine(url(&transaction)).await?;
+    let transaction = small_pool(&database, "transaction").await?;
+    let examined = examine(declared(&transaction)).await?;
     assert_eq!(examined.check("burst")?["verdict"], "ok", "{}", examined.text);
     assert!(examined.check("pooler")?["observed"].to_string().contains("PgBouncer"), "{}", examined.text);
+    pool_is_free(&transaction, &database).await?;
     let burst = examine(transaction.url(&database)).await?.check("burst")?["observed"].to_string();
     assert!(burst.contains("a pooler shares them"), "{burst}");
     Ok(())
+}
+
+/// A pooler with two server connections, which are open. Nobody needs a password: with SCRAM, which is slow without
+/// optimisation, a burst of logins on a busy machine may last longer than `doctor` waits for an answer.
+async fn small_pool(database: &Database, mode: &str) -> Result<PgBouncer> {
+    let pooler = PgBouncer::in_front_of(database.postgres())
+        .setting("auth_type", "trust")
+        .setting("pool_mode", mode)
+        .setting("default_pool_size", 2)
+        .setting("min_pool_size", 2)
+        .start()
+        .await?;
+    // Each in a transaction of its own, so that both connections must be opened.
+    let clients = [connect(&pooler, database).await?, connect(&pooler, database).await?];
+    for statement in ["BEGIN", "COMMIT"] {
+        try_join_all(clients.iter().map(|client| client.batch_execute(statement))).await?;
+    }
+    drop(clients);
+    pool_is_free(&pooler, database).await?;
+    Ok(pooler)
+}
+
+async fn connect(pooler: &PgBouncer, database: &Database) -> Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(&pooler.url(database), tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Waits until whoever was there before has left, and both server connections are idle.
+async fn pool_is_free(pooler: &PgBouncer, database: &Database) -> Result<()> {
+    until("the pool is free", async || {
+        let [clients, servers] = [pooler.admin("SHOW CLIENTS").await?, pooler.admin("SHOW SERVERS").await?]
+            .map(|rows| rows.into_iter().filter(|row| row["database"] == database.name).collect::<Vec<_>>());
+        let idle = servers.iter().filter(|server| server["state"] == "idle").count();
+        Ok(clients.is_empty() && idle == 2)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -166,8 +203,7 @@ async fn a_pooler_that_others_have_taken_whole_is_named_and_not_waited_for() -> 
         .setting("default_pool_size", 1)
         .start()
         .await?;
-    let (taking, connection) = tokio_postgres::connect(&pooler.url(&database), tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
+    let taking = connect(&pooler, &database).await?;
     taking.batch_execute("SELECT").await?;
 
     let examined = examine(pooler.url(&database)).await?;
