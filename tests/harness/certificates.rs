@@ -1,4 +1,4 @@
-//! Throwaway certificates: good ones, and bad ones for the tests of trust.
+//! Certificates for the servers of the tests: valid ones, and invalid ones that a client must refuse.
 
 use anyhow::Result;
 use rcgen::{
@@ -8,15 +8,15 @@ use rcgen::{
 /// What is wrong with a server's certificate, if anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
-    /// For `localhost` and 127.0.0.1, valid.
+    /// Valid, for `localhost` and 127.0.0.1.
     Good,
-    /// For another host.
+    /// Valid, but for another host.
     WrongName,
-    /// For `localhost`, until the year 2001.
+    /// For `localhost`, but expired in the year 2001.
     Expired,
 }
 
-/// A certificate authority that lives as long as the test.
+/// A certificate authority of one test.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -35,7 +35,7 @@ pub(crate) struct ServerIdentity {
 }
 
 impl Authority {
-    /// A new authority with its own key.
+    /// Makes an authority with a key of its own.
     pub fn new() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, "Tessera test authority");

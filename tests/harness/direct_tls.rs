@@ -13,7 +13,7 @@ use crate::scratch::{Scratch, write_for_service};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// A TLS front for a cluster without TLS.
+/// A proxy that terminates TLS in front of a cluster without TLS.
 #[derive(Debug)]
 pub struct DirectTls {
     port: Port,
@@ -23,7 +23,7 @@ pub struct DirectTls {
 }
 
 impl DirectTls {
-    /// Starts it.
+    /// Starts the proxy, with an authority and a certificate of its own.
     pub async fn in_front_of(postgres: &Postgres) -> Result<Self> {
         let (port, authority, scratch) = (Port::reserve()?, Authority::new()?, Scratch::new("direct-tls")?);
         let identity = authority.issue(Certificate::Good)?;
@@ -35,18 +35,18 @@ impl DirectTls {
         command.args([port.address(), postgres.address()].map(|address| address.port().to_string()));
         command.arg(certificate).arg(key);
         let server = Guarded::spawn(command, None)?;
-        let front = Self { port, authority, _server: server, _scratch: scratch };
-        front.port.taken_up(START_LIMIT, "the TLS front").await?;
-        Ok(front)
+        let proxy = Self { port, authority, _server: server, _scratch: scratch };
+        proxy.port.taken_up(START_LIMIT, "the TLS proxy").await?;
+        Ok(proxy)
     }
 
-    /// Where it listens.
+    /// The address that the proxy listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// The authority that signed its certificate.
+    /// The authority that signed the proxy's certificate.
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -1,4 +1,5 @@
-//! A stand-in for API Gateway: HTTP in, events out, to the function that `CargoLambda.toml` names for the path.
+//! A stand-in for API Gateway: it turns HTTP requests into events for the function that `CargoLambda.toml` names for
+//! the path.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Lambda;
 
-const ROUTER: &str = include_str!("../../CargoLambda.toml");
+const ROUTES: &str = include_str!("../../CargoLambda.toml");
 
 /// A running gateway. It lives on the runtime of the test that started it.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves the routes of these functions; other paths are 404, as a function that fails is 500.
+    /// Serves the routes of these functions. Other paths are answered 404, and a function that fails 500.
     pub async fn start(functions: Vec<Lambda>) -> Result<Self> {
         let functions: HashMap<String, Lambda> =
             functions.into_iter().map(|function| (function.name().to_owned(), function)).collect();
@@ -40,7 +41,7 @@ impl Gateway {
                 let functions = Arc::clone(&functions);
                 let service = hyper::service::service_fn(move |request| {
                     let functions = Arc::clone(&functions);
-                    async move { Ok::<_, Infallible>(pass_on(&functions, request).await) }
+                    async move { Ok::<_, Infallible>(forward(&functions, request).await) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);
@@ -50,7 +51,7 @@ impl Gateway {
         Ok(Self { address, server })
     }
 
-    /// Where it listens, without a trailing slash.
+    /// The base URL of the routes, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -63,11 +64,11 @@ impl Drop for Gateway {
     }
 }
 
-async fn pass_on(functions: &HashMap<String, Lambda>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn forward(functions: &HashMap<String, Lambda>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let function = function_of(parts.uri.path()).and_then(|name| functions.get(name));
-    let Some(function) = function else { return message(404, "Not Found") };
-    let Ok(body) = body.collect().await else { return message(400, "Bad Request") };
+    let function = function_for(parts.uri.path()).and_then(|name| functions.get(name));
+    let Some(function) = function else { return gateway_answer(404, "Not Found") };
+    let Ok(body) = body.collect().await else { return gateway_answer(400, "Bad Request") };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut event = function.request(parts.method.as_str(), path).body(body.to_bytes());
     for (name, value) in &parts.headers {
@@ -80,12 +81,12 @@ async fn pass_on(functions: &HashMap<String, Lambda>, request: Request<Incoming>
             *response.headers_mut() = answer.headers;
             response
         }
-        Err(_) => message(500, "Internal Server Error"),
+        Err(_) => gateway_answer(500, "Internal Server Error"),
     }
 }
 
-/// As API Gateway itself answers.
-fn message(status: u16, text: &str) -> Response<Full<Bytes>> {
+/// An answer of API Gateway's own, as it looks there.
+fn gateway_answer(status: u16, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(json!({"message": text}).to_string()));
     *response.status_mut() = status.try_into().unwrap_or_default();
     response
@@ -94,9 +95,10 @@ fn message(status: u16, text: &str) -> Response<Full<Bytes>> {
     response
 }
 
-fn function_of(path: &str) -> Option<&'static str> {
+/// The name of the function that a path is routed to.
+fn function_for(path: &str) -> Option<&'static str> {
     let lines = |name: &'static str| {
-        ROUTER
+        ROUTES
             .lines()
             .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"'))
     };

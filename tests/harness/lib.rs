@@ -1,4 +1,5 @@
-//! Real servers for the tests: PostgreSQL, PgBouncer, a stand-in for Lambda, and a TCP proxy that counts and cuts.
+//! Servers for the tests: real PostgreSQL and PgBouncer, a stand-in for Lambda, and a TCP proxy that counts round trips
+//! and breaks connections.
 //!
 //! Everything listens on a free port of 127.0.0.1 and is gone at the end of the test process, however it ends.
 //! [`Postgres`] and [`PgBouncer`] may be shared between tests; [`Lambda`] and [`Proxy`] run on the runtime of
@@ -22,7 +23,7 @@ mod lambda;
 mod pgbouncer;
 mod port;
 mod postgres;
-mod pretence;
+mod preload;
 mod proxy;
 mod python;
 mod refusing_server;
@@ -36,8 +37,8 @@ pub use guard::{Exit, Lines};
 pub use lambda::{Builder as LambdaBuilder, Invoked, Lambda, Request, Response};
 pub use pgbouncer::{Builder as PgBouncerBuilder, PgBouncer, Row};
 pub use postgres::{Builder as PostgresBuilder, Database, LogEntry, Migrate, PASSWORD, Postgres, ROLE, Stop};
-pub use pretence::Pretence;
-pub use proxy::{Counts, Ending, Message, Proxy, Trap};
+pub use preload::Preload;
+pub use proxy::{Counts, CutPoint, Disconnect, Message, Proxy};
 pub use python::{python_environment, run_to_end};
 pub use refusing_server::RefusingServer;
 pub use secrets_manager::SecretsManager;

@@ -34,11 +34,11 @@ struct Pooler {
 #[derive(Debug, Default)]
 struct Running {
     process: Option<Guarded>,
-    /// Of the processes before it.
+    /// What the processes before this one have logged.
     log: Vec<String>,
 }
 
-/// What is to be started; see [`PgBouncer::in_front_of`].
+/// The configuration of a PgBouncer that is to be started; see [`PgBouncer::in_front_of`].
 #[derive(Debug)]
 pub struct Builder {
     postgres: Postgres,
@@ -46,29 +46,29 @@ pub struct Builder {
     settings: Vec<(String, String)>,
 }
 
-/// One row of the admin console's answer: value by column.
+/// A row of the admin console's answer: the values by their columns' names.
 pub type Row = BTreeMap<String, String>;
 
 impl PgBouncer {
-    /// A pooler for all databases of a cluster.
+    /// Begins the configuration of a pooler for all databases of a cluster.
     #[must_use]
     pub fn in_front_of(postgres: &Postgres) -> Builder {
         Builder { postgres: postgres.clone(), server: postgres.address(), settings: Vec::new() }
     }
 
-    /// Where it listens, running or not.
+    /// The address that PgBouncer listens at while it runs.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.port.address()
     }
 
-    /// The URL of a database through it.
+    /// The URL of a database through the pooler.
     #[must_use]
     pub fn url(&self, database: &Database) -> String {
         database.postgres().url_at(self.address(), &database.name)
     }
 
-    /// What it has logged, a line each.
+    /// The lines that PgBouncer has logged.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         let running = self.0.running();
@@ -104,7 +104,7 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// Kills it. Connections are refused from then on.
+    /// Kills PgBouncer. Connections are refused from then on.
     pub async fn kill(&self) -> Result<()> {
         let process = self.0.running().process.take().context("PgBouncer is not running")?;
         process.signal(Signal::KILL)?;
@@ -113,7 +113,7 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// Starts it again after [`PgBouncer::kill`], on the same port; returns when it takes connections.
+    /// Starts PgBouncer again after [`PgBouncer::kill`], on the same port; returns when it takes connections.
     pub async fn start_again(&self) -> Result<()> {
         let process = self.0.spawn()?;
         let exited = process.exited();
@@ -145,7 +145,7 @@ impl PgBouncer {
 }
 
 impl Builder {
-    /// A line for its configuration, in place of the harness's own of this name: `pool_mode`,
+    /// Adds a setting, in place of the harness's own of this name: `pool_mode`,
     /// `default_pool_size`, `max_client_conn`, `query_wait_timeout`…
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl std::fmt::Display) -> Self {
@@ -153,15 +153,15 @@ impl Builder {
         self
     }
 
-    /// Reaches the cluster through a proxy in between. Only for clusters without TLS or for a proxy on this
-    /// machine, whose name the certificate bears.
+    /// Connects to the cluster through a proxy at this address. If the cluster has TLS, the proxy must be on this
+    /// machine, for which the certificate is valid.
     #[must_use]
-    pub fn through(mut self, front: SocketAddr) -> Self {
-        self.server = front;
+    pub fn through(mut self, proxy: SocketAddr) -> Self {
+        self.server = proxy;
         self
     }
 
-    /// Starts it.
+    /// Starts PgBouncer and waits until it takes connections.
     pub async fn start(self) -> Result<PgBouncer> {
         let scratch = Scratch::new("pgbouncer")?;
         let pooler =
@@ -224,15 +224,15 @@ impl Pooler {
     }
 
     fn spawn(&self) -> Result<Guarded> {
-        let mut command = guarded_command("KILL", program()?);
+        let mut command = guarded_command("KILL", find_program()?);
         command.arg(self.configuration());
         run_as_service_account(&mut command);
         Guarded::spawn(command, None)
     }
 }
 
-/// Debian puts it where only root's PATH leads.
-fn program() -> Result<PathBuf> {
+/// Finds PgBouncer, which Debian installs where only root's PATH leads.
+fn find_program() -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     let found = directories.map(|directory| directory.join("pgbouncer")).find(|program| program.is_file());

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Speaks as much of PostgreSQL's protocol as it takes to refuse a connection. It ends when this is dropped.
+/// Speaks as much of PostgreSQL's protocol as it takes to refuse a connection. Stops when it is dropped.
 #[derive(Debug)]
 pub struct RefusingServer {
     url: String,
@@ -13,21 +13,21 @@ pub struct RefusingServer {
 }
 
 impl RefusingServer {
-    /// Refuses with this SQLSTATE and message, as `FATAL`.
+    /// Starts a server that refuses with this SQLSTATE and message, as `FATAL`.
     pub async fn start(sqlstate: &str, message: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("postgres://u:p@127.0.0.1:{}/d?sslmode=disable", listener.local_addr()?.port());
         let refusal = error_response(sqlstate, message);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that goes first has what it came for.
+                // A client that hangs up before it is refused needs no answer.
                 let _ = refuse(stream, &refusal).await;
             }
         });
         Ok(Self { url, task })
     }
 
-    /// A connection string that leads here.
+    /// The connection string of this server.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -48,7 +48,7 @@ async fn refuse(mut stream: TcpStream, refusal: &[u8]) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
-/// [`ErrorResponse`](https://www.postgresql.org/docs/current/protocol-message-formats.html).
+/// Encodes an [`ErrorResponse`](https://www.postgresql.org/docs/current/protocol-message-formats.html).
 fn error_response(sqlstate: &str, message: &str) -> Vec<u8> {
     let mut fields = Vec::new();
     for (code, value) in [('S', "FATAL"), ('V', "FATAL"), ('C', sqlstate), ('M', message)] {

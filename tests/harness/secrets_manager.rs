@@ -1,4 +1,4 @@
-//! AWS Secrets Manager, as moto plays it (<https://docs.getmoto.org>).
+//! AWS Secrets Manager, as moto imitates it (<https://docs.getmoto.org>).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request, \
                          SignedHeaders=host, Signature=0";
 
-/// One for all tests of this process; each uses secrets with names of its own.
+/// A server that all tests of this process share; each test uses secrets with names of its own.
 #[derive(Debug)]
 pub struct SecretsManager {
     port: Port,
@@ -42,13 +42,13 @@ impl SecretsManager {
         Ok(started)
     }
 
-    /// Where it listens.
+    /// The address that the server listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// Makes the secret `name`, or gives it another text.
+    /// Creates the secret `name`, or replaces its value.
     pub async fn put(&self, name: &str, text: &str) -> Result<()> {
         let made = self.call("CreateSecret", &json!({"Name": name, "SecretString": text})).await?;
         if !made.is_success() {
@@ -59,7 +59,7 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Reads the secret `name`, as bare as it can be done.
+    /// Reads the secret `name` by a bare HTTP request, without the SDK.
     pub async fn get(&self, name: &str) -> Result<()> {
         let found = self.call("GetSecretValue", &json!({"SecretId": name})).await?;
         ensure!(found.is_success(), "moto does not give {name}");

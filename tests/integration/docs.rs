@@ -122,7 +122,7 @@ fn every_page_in_docs_can_be_reached_from_the_readme() -> Result<()> {
 fn code_spans(text: &str) -> Vec<String> {
     let events = Parser::new_ext(text, Options::ENABLE_TABLES);
     let spans = events.filter_map(|event| if let Event::Code(code) = event { Some(code) } else { None });
-    spans.map(|code| code.into_string()).collect()
+    spans.map(pulldown_cmark::CowStr::into_string).collect()
 }
 
 /// Whether a code span is the name of a test or another function: `module::name`, or with an ellipsis for what is left

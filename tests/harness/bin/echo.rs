@@ -1,4 +1,4 @@
-//! A function that answers with what it was asked, for the tests of the harness.
+//! A function that answers with the request it got, for the tests of the harness.
 
 use std::sync::OnceLock;
 

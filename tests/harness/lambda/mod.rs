@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 pub use request::{Request, Response};
 use runtime_api::{Invocation, Outcome, RuntimeApi};
 
-use crate::Pretence;
+use crate::Preload;
 use crate::guard::{Exit, Guarded, guarded_command};
 
 /// Lambda's limit for the init phase, and what a process is given after SIGTERM
@@ -37,7 +37,7 @@ pub struct Lambda {
     server: JoinHandle<()>,
 }
 
-/// What is to be started; see [`Lambda::builder`].
+/// The configuration of a container that is to be started; see [`Lambda::builder`].
 #[derive(Debug)]
 pub struct Builder {
     name: String,
@@ -47,17 +47,18 @@ pub struct Builder {
     memory: u32,
 }
 
-/// What one invocation gave.
+/// The result of an invocation that succeeded.
 #[derive(Debug, Clone)]
 pub struct Invoked {
     /// The function's answer.
     pub payload: Value,
-    /// From handing the event out to having the answer.
+    /// How long it took from handing out the event to having the answer.
     pub took: Duration,
 }
 
 impl Lambda {
-    /// A container of the function whose binary has this name, next to the tests' own, or below `TESSERA_BUNDLE`.
+    /// Begins the configuration of a container of the function whose binary has this name, next to the tests' own
+    /// binary or below `TESSERA_BUNDLE`.
     #[must_use]
     pub fn builder(name: &str) -> Builder {
         Builder {
@@ -70,7 +71,7 @@ impl Lambda {
     }
 
     /// Sends an event of any kind, within the function's time limit or `deadline`. As in Lambda, a function that
-    /// is late is killed. Events wait for their turn: one at a time, or [`Builder::concurrency`] at once.
+    /// exceeds its time is killed. Events wait for their turn: one at a time, or [`Builder::concurrency`] at once.
     pub async fn invoke(&self, event: &Value, deadline: Option<Duration>) -> Result<Invoked> {
         let limit = deadline.unwrap_or(self.timeout);
         let (invocation, handed_out, answered) = Invocation::new(serde_json::to_vec(event)?, limit);
@@ -84,7 +85,7 @@ impl Lambda {
                     Ok(Invoked { payload, took })
                 }
                 Ok(Ok(Outcome::Error(error))) => bail!("{} failed: {error}", self.name),
-                Ok(Err(_)) => bail!("{} was not heard of again", self.name),
+                Ok(Err(_)) => bail!("{} did not answer and did not end", self.name),
                 Err(_) => {
                     self.kill()?;
                     bail!("{} timed out after {limit:?}\n{}", self.name, self.log_text())
@@ -104,7 +105,7 @@ impl Lambda {
         &self.name
     }
 
-    /// From executing the binary to its first request for an event.
+    /// How long it took from executing the binary to its first request for an event.
     #[must_use]
     pub fn init_time(&self) -> Duration {
         self.init
@@ -116,12 +117,12 @@ impl Lambda {
         self.process.pid().as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Stops the process in its tracks, as Lambda does between events.
+    /// Freezes the process with SIGSTOP, as Lambda does between events.
     pub fn freeze(&self) -> Result<()> {
         self.process.signal(Signal::STOP)
     }
 
-    /// Lets it go on.
+    /// Lets a frozen process continue.
     pub fn thaw(&self) -> Result<()> {
         self.process.signal(Signal::CONT)
     }
@@ -156,14 +157,14 @@ impl Lambda {
         self.process.lines.all()
     }
 
-    /// The lines that are JSON objects.
+    /// The lines of [`Lambda::logs`] that are JSON objects.
     #[must_use]
     pub fn json_logs(&self) -> Vec<Value> {
         let objects = self.logs().into_iter().filter_map(|line| serde_json::from_str(&line).ok());
         objects.filter(Value::is_object).collect()
     }
 
-    /// The names of the extensions it has registered.
+    /// The names of the extensions that the function has registered.
     #[must_use]
     pub fn extensions(&self) -> Vec<String> {
         self.api.extensions()
@@ -182,42 +183,42 @@ impl Drop for Lambda {
 }
 
 impl Builder {
-    /// An environment variable. The function gets these, Lambda's own, and nothing of the tests' environment.
+    /// Sets an environment variable. The function gets these and Lambda's own, and nothing of the tests' environment.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// The function's time limit; 10 s at first.
+    /// Sets the function's time limit, which is 10 s at first.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The memory it is told it has, in MB; 128 at first. Nothing enforces it.
+    /// Sets the memory that the function is told it has, in MB, which is 128 at first. Nothing enforces it.
     #[must_use]
     pub fn memory(mut self, megabytes: u32) -> Self {
         self.memory = megabytes;
         self
     }
 
-    /// Several events at once in one container (`AWS_LAMBDA_MAX_CONCURRENCY`).
+    /// Lets the container take several events at once (`AWS_LAMBDA_MAX_CONCURRENCY`).
     #[must_use]
     pub fn concurrency(self, events: usize) -> Self {
         self.env("AWS_LAMBDA_MAX_CONCURRENCY", events.to_string())
     }
 
-    /// Names and a time of the test's choosing.
+    /// Lets the function's process resolve names and read a wall clock as `preload` says.
     #[must_use]
-    pub fn believing(mut self, pretence: &Pretence) -> Self {
-        let variables = pretence.environment().map(|(name, value)| (name.to_owned(), value));
+    pub fn preload(mut self, preload: &Preload) -> Self {
+        let variables = preload.environment().map(|(name, value)| (name.to_owned(), value));
         self.environment.extend(variables);
         self
     }
 
-    /// Another binary than the one next to the tests'.
+    /// Starts this binary instead of the one next to the tests' own.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
@@ -271,7 +272,7 @@ impl Builder {
         Ok(binary)
     }
 
-    /// What a function finds set
+    /// The environment variables that Lambda sets
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
     fn lambda_environment(&self, runtime_api: &str) -> Vec<(String, String)> {
         let stream = format!(

@@ -15,7 +15,7 @@ use super::Lambda;
 
 const HOST: &str = "abc123.execute-api.us-east-1.amazonaws.com";
 
-/// A request to be sent to a function.
+/// A request that can be sent to a function.
 #[derive(Debug, Clone)]
 #[must_use = "a request is sent by `send`"]
 pub struct Request<'a> {
@@ -40,12 +40,12 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body's bytes, base64 decoded where the function said so.
     pub body: Vec<u8>,
-    /// From handing the event out to having the answer.
+    /// How long it took from handing out the event to having the answer.
     pub took: Duration,
 }
 
 impl Lambda {
-    /// A request; `path` may carry a query.
+    /// Begins a request; `path` may have a query.
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         Request {
@@ -62,27 +62,27 @@ impl Lambda {
         }
     }
 
-    /// A GET request.
+    /// Begins a GET request.
     pub fn get(&self, path: &str) -> Request<'_> {
         self.request("GET", path)
     }
 
-    /// A HEAD request.
+    /// Begins a HEAD request.
     pub fn head(&self, path: &str) -> Request<'_> {
         self.request("HEAD", path)
     }
 
-    /// A POST request.
+    /// Begins a POST request.
     pub fn post(&self, path: &str) -> Request<'_> {
         self.request("POST", path)
     }
 
-    /// A PATCH request.
+    /// Begins a PATCH request.
     pub fn patch(&self, path: &str) -> Request<'_> {
         self.request("PATCH", path)
     }
 
-    /// A DELETE request.
+    /// Begins a DELETE request.
     pub fn delete(&self, path: &str) -> Request<'_> {
         self.request("DELETE", path)
     }
@@ -102,13 +102,13 @@ impl Request<'_> {
         self
     }
 
-    /// The body: text where it is UTF-8, else base64.
+    /// Sets the body, which is sent as text if it is UTF-8, else as base64.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// A JSON body with its content type.
+    /// Sets a JSON body with its content type.
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
     }
@@ -119,31 +119,31 @@ impl Request<'_> {
         self
     }
 
-    /// The caller's address; 203.0.113.7 at first.
+    /// Sets the caller's address, which is 203.0.113.7 at first.
     pub fn source_ip(mut self, address: &str) -> Self {
         address.clone_into(&mut self.source_ip);
         self
     }
 
-    /// The claims of a token that API Gateway's JWT authoriser has checked.
+    /// Sets the claims of a token, as if API Gateway's JWT authoriser had checked it.
     pub fn jwt(mut self, claims: Value) -> Self {
         self.claims = Some(claims);
         self
     }
 
-    /// The time this one invocation has, instead of the function's limit.
+    /// Sets the time that this invocation may take, instead of the function's limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sends it and waits for the answer. An error is one that API Gateway would turn into a bare 500 or 503.
+    /// Sends the request and waits for the answer. An error is one that API Gateway would turn into a bare 500 or 503.
     pub async fn send(self) -> Result<Response> {
         let invoked = self.lambda.invoke(&self.event(), self.deadline).await?;
         Response::read(&invoked.payload, invoked.took)
     }
 
-    /// The event as the function gets it.
+    /// The event that the function gets for this request.
     #[must_use]
     pub fn event(&self) -> Value {
         let now = jiff::Timestamp::now();
@@ -252,7 +252,7 @@ impl Response {
         Ok(Self { status: u16::try_from(status)?, headers, body, took })
     }
 
-    /// A header's first value, empty if it is missing.
+    /// A header's first value, or an empty string if it is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()

@@ -25,7 +25,7 @@ pub(super) struct Invocation {
     answered: oneshot::Sender<Outcome>,
 }
 
-/// What the function made of it.
+/// The function's response to an event.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Answer { payload: Bytes, took: Duration },
@@ -35,6 +35,7 @@ pub(super) enum Outcome {
 /// When the function first asked for an event, or why it never will.
 type Ready = Result<Instant, String>;
 
+/// The server that a function asks for its events.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     function: String,
@@ -140,7 +141,7 @@ impl RuntimeApi {
         let Some((started, answered)) = self.state().running.remove(id) else {
             return status(StatusCode::NOT_FOUND);
         };
-        // A test that gave up waiting is nothing to the function.
+        // The test may have given up waiting, which is not the function's fault.
         let _ = answered.send(outcome(started.elapsed()));
         status(StatusCode::ACCEPTED)
     }

@@ -11,9 +11,9 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::frontend::Frontend;
-use super::tls::Waiting;
-use super::{Ending, Shared, Trap};
+use super::frontend::FrontendParser;
+use super::tls::RoundTripDetector;
+use super::{CutPoint, Disconnect, Shared};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
@@ -21,16 +21,18 @@ enum From {
     Server,
 }
 
-/// What becomes of a chunk: this many of its bytes go on, and then perhaps the connection ends.
+/// What happens to a chunk: this many of its bytes are forwarded, and then the connection may be cut.
 struct Verdict {
-    pass: usize,
+    forward: usize,
     cut: bool,
 }
 
-/// How one direction came to its end.
+/// How one direction of a connection ended.
 #[derive(PartialEq, Eq)]
 enum Ended {
-    ByItself,
+    /// The client or the server closed it.
+    Closed,
+    /// The proxy cut it.
     Cut,
 }
 
@@ -40,16 +42,16 @@ struct Connection<'a> {
     exchange: Mutex<Exchange>,
 }
 
-/// Whose turn it is.
+/// Whether the client waits for the server.
 #[derive(Default)]
 struct Exchange {
-    waiting: Waiting,
-    /// The client waits for an answer, and none of it has come.
+    detector: RoundTripDetector,
+    /// The client waits for an answer, of which nothing has come yet.
     unanswered: bool,
 }
 
-/// Carries a connection to its end.
-pub(super) async fn pass(
+/// Relays a connection between client and server until it ends.
+pub(super) async fn relay(
     mut client: TcpStream,
     number: u64,
     cut: oneshot::Receiver<()>,
@@ -57,18 +59,18 @@ pub(super) async fn pass(
 ) -> Result<()> {
     let connection = Connection { number, shared, exchange: Mutex::default() };
     client.set_nodelay(true)?;
-    let carried = tokio::select! {
-        carried = connection.carry(&mut client) => carried,
+    let ended = tokio::select! {
+        ended = connection.relay(&mut client) => ended,
         _ = cut => Ok(Ended::Cut),
     };
-    if shared.state().ending == Ending::Reset && !matches!(carried, Ok(Ended::ByItself)) {
+    if shared.state().disconnect == Disconnect::Reset && !matches!(ended, Ok(Ended::Closed)) {
         client.set_zero_linger()?;
     }
     Ok(())
 }
 
 impl Connection<'_> {
-    async fn carry(&self, client: &mut TcpStream) -> Result<Ended> {
+    async fn relay(&self, client: &mut TcpStream) -> Result<Ended> {
         // The TCP handshake with a server this far away.
         sleep(2 * self.delay()).await;
         let upstream = self.shared.state().upstream;
@@ -93,8 +95,8 @@ impl Connection<'_> {
         self.shared.state().delay
     }
 
-    /// One direction. Reading and writing are apart, so that a delay holds up no reading: it is a distance, not a
-    /// narrow pipe.
+    /// Relays one direction. Reading and writing are apart, so that a delay does not hold up reading: it adds latency
+    /// and takes no bandwidth.
     async fn pump(&self, from: From, source: ReadHalf<'_>, target: WriteHalf<'_>) -> Result<Ended> {
         let (chunks, arriving) = mpsc::channel(1024);
         let (read, written) = tokio::join!(self.read(from, source, chunks), write(target, arriving));
@@ -108,12 +110,12 @@ impl Connection<'_> {
         chunks: mpsc::Sender<(Instant, Bytes)>,
     ) -> Result<Ended> {
         let mut buffer = vec![0; 16 * 1024];
-        let mut frontend = Frontend::default();
+        let mut frontend = FrontendParser::default();
         loop {
             let length = source.read(&mut buffer).await?;
-            self.out_of_the_hole().await;
+            self.end_of_black_hole().await;
             if length == 0 {
-                return Ok(Ended::ByItself);
+                return Ok(Ended::Closed);
             }
             let chunk = &buffer[..length];
             let verdict = match from {
@@ -121,8 +123,8 @@ impl Connection<'_> {
                 From::Server => self.judge_server(chunk),
             };
             let arrival = Instant::now() + self.delay();
-            if chunks.send((arrival, Bytes::copy_from_slice(&chunk[..verdict.pass]))).await.is_err() {
-                return Ok(Ended::ByItself);
+            if chunks.send((arrival, Bytes::copy_from_slice(&chunk[..verdict.forward]))).await.is_err() {
+                return Ok(Ended::Closed);
             }
             if verdict.cut {
                 return Ok(Ended::Cut);
@@ -134,22 +136,24 @@ impl Connection<'_> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn out_of_the_hole(&self) {
-        let mut holes = self.shared.holes.subscribe();
-        let _ = holes.wait_for(|holes| !holes.all && self.number >= holes.before).await;
+    async fn end_of_black_hole(&self) {
+        let mut black_holes = self.shared.black_holes.subscribe();
+        let _ = black_holes.wait_for(|holes| !holes.all && self.number >= holes.before).await;
     }
 
-    fn judge_client(&self, chunk: &[u8], frontend: &mut Frontend) -> Verdict {
+    fn judge_client(&self, chunk: &[u8], frontend: &mut FrontendParser) -> Verdict {
         let mut state = self.shared.state();
-        let verdict = match state.trap {
-            Some(Trap::ClientBytes(left)) => spend(&mut state.trap, Trap::ClientBytes, left, chunk.len()),
-            _ => Verdict { pass: chunk.len(), cut: false },
+        let verdict = match state.cut_point {
+            Some(CutPoint::ClientBytes(left)) => {
+                count_down(&mut state.cut_point, CutPoint::ClientBytes, left, chunk.len())
+            }
+            _ => Verdict { forward: chunk.len(), cut: false },
         };
-        state.counts.client_bytes += verdict.pass;
+        state.counts.client_bytes += verdict.forward;
         let mut exchange = self.exchange();
-        exchange.unanswered |= exchange.waiting.client_sent(&chunk[..verdict.pass]);
+        exchange.unanswered |= exchange.detector.client_sent(&chunk[..verdict.forward]);
         if state.recording {
-            state.messages.extend(frontend.read(&chunk[..verdict.pass]));
+            state.messages.extend(frontend.read(&chunk[..verdict.forward]));
         }
         verdict
     }
@@ -157,30 +161,37 @@ impl Connection<'_> {
     fn judge_server(&self, chunk: &[u8]) -> Verdict {
         let mut state = self.shared.state();
         let mut exchange = self.exchange();
-        let answer = exchange.waiting.server_sent(chunk) && std::mem::take(&mut exchange.unanswered);
-        let verdict = match state.trap {
-            Some(Trap::Answer(0)) if answer => {
-                state.trap = None;
-                return Verdict { pass: 0, cut: true };
+        let answer = exchange.detector.server_sent(chunk) && std::mem::take(&mut exchange.unanswered);
+        let verdict = match state.cut_point {
+            Some(CutPoint::Answer(0)) if answer => {
+                state.cut_point = None;
+                return Verdict { forward: 0, cut: true };
             }
-            Some(Trap::Answer(left)) if answer => {
-                state.trap = Some(Trap::Answer(left - 1));
-                Verdict { pass: chunk.len(), cut: false }
+            Some(CutPoint::Answer(left)) if answer => {
+                state.cut_point = Some(CutPoint::Answer(left - 1));
+                Verdict { forward: chunk.len(), cut: false }
             }
-            Some(Trap::ServerBytes(left)) => spend(&mut state.trap, Trap::ServerBytes, left, chunk.len()),
-            _ => Verdict { pass: chunk.len(), cut: false },
+            Some(CutPoint::ServerBytes(left)) => {
+                count_down(&mut state.cut_point, CutPoint::ServerBytes, left, chunk.len())
+            }
+            _ => Verdict { forward: chunk.len(), cut: false },
         };
-        state.counts.server_bytes += verdict.pass;
-        state.counts.answered += usize::from(answer && verdict.pass > 0);
+        state.counts.server_bytes += verdict.forward;
+        state.counts.answered += usize::from(answer && verdict.forward > 0);
         verdict
     }
 }
 
-/// Takes a chunk off a budget of bytes; the connection that uses it up is cut.
-fn spend(trap: &mut Option<Trap>, again: fn(usize) -> Trap, left: usize, length: usize) -> Verdict {
+/// Counts a chunk against the bytes that are left until the cut; the connection that sends the last of them is cut.
+fn count_down(
+    cut_point: &mut Option<CutPoint>,
+    again: fn(usize) -> CutPoint,
+    left: usize,
+    length: usize,
+) -> Verdict {
     let cut = length >= left;
-    *trap = (!cut).then(|| again(left - length));
-    Verdict { pass: length.min(left), cut }
+    *cut_point = (!cut).then(|| again(left - length));
+    Verdict { forward: length.min(left), cut }
 }
 
 async fn write(mut target: WriteHalf<'_>, mut arriving: mpsc::Receiver<(Instant, Bytes)>) -> Result<()> {

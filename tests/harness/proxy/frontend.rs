@@ -1,4 +1,4 @@
-//! The messages of a PostgreSQL client, as far as tests ask for them
+//! Parses the messages of a PostgreSQL client, as far as tests ask for them
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 
 /// A message from the client.
@@ -23,9 +23,9 @@ const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;
 
-/// Reads one connection's stream. Whatever is not the plain protocol (TLS) ends the reading.
+/// Parses what a client sends on one connection, until it is no longer the plain protocol, as after the start of TLS.
 #[derive(Debug, Default)]
-pub(super) struct Frontend {
+pub(super) struct FrontendParser {
     buffer: Vec<u8>,
     phase: Phase,
 }
@@ -38,7 +38,7 @@ enum Phase {
     Unreadable,
 }
 
-impl Frontend {
+impl FrontendParser {
     /// The messages completed by `chunk`.
     pub(super) fn read(&mut self, chunk: &[u8]) -> Vec<Message> {
         self.buffer.extend_from_slice(chunk);
@@ -136,10 +136,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_the_same_however_the_stream_is_cut(cuts in prop::collection::vec(1..20_usize, 0..40)) {
+        fn messages_are_the_same_however_the_stream_is_split(cuts in prop::collection::vec(1..20_usize, 0..40)) {
             let stream = session();
             let mut rest = &stream[..];
-            let mut frontend = Frontend::default();
+            let mut frontend = FrontendParser::default();
             let mut messages = Vec::new();
             for cut in cuts {
                 let (chunk, after) = rest.split_at(cut.min(rest.len()));
@@ -157,8 +157,8 @@ mod tests {
         }
 
         #[test]
-        fn no_stream_makes_it_panic(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
-            let mut frontend = Frontend::default();
+        fn no_stream_makes_the_parser_panic(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+            let mut frontend = FrontendParser::default();
             for chunk in chunks {
                 frontend.read(&chunk);
             }

@@ -31,16 +31,16 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Watched by traffic that is held up.
-    holes: watch::Sender<Holes>,
+    /// Watched by connections that are in a black hole.
+    black_holes: watch::Sender<BlackHoles>,
 }
 
 #[derive(Debug)]
 struct State {
     upstream: SocketAddr,
     delay: Duration,
-    ending: Ending,
-    trap: Option<Trap>,
+    disconnect: Disconnect,
+    cut_point: Option<CutPoint>,
     recording: bool,
     messages: Vec<Message>,
     counts: Counts,
@@ -53,8 +53,7 @@ struct State {
 pub struct Counts {
     /// Connections accepted.
     pub connections: usize,
-    /// Bursts of the client that the server answered. A burst is all that the client sends without hearing from
-    /// the server.
+    /// Bursts of clients that the server answered. A burst is all that a client sends without hearing from the server.
     pub answered: usize,
     /// Bytes from clients to the server.
     pub client_bytes: usize,
@@ -62,18 +61,19 @@ pub struct Counts {
     pub server_bytes: usize,
 }
 
-/// How a cut looks to the client.
+/// How a connection that is cut ends for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum Disconnect {
     /// An orderly end of the stream.
     Eof,
     /// "Connection reset by peer".
     Reset,
 }
 
-/// What cuts the connection that trips it, once. Bytes are counted over all connections from the moment it is set.
+/// The point of the traffic at which a connection is cut, once. Bytes are counted over all connections from
+/// [`Proxy::cut_at`] on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trap {
+pub enum CutPoint {
     /// Cut when clients have sent this many more bytes; those are passed on, and nothing after them. With 0 the
     /// next statement never reaches the server.
     ClientBytes(usize),
@@ -84,9 +84,9 @@ pub enum Trap {
     Answer(usize),
 }
 
-/// Connections that look open and carry nothing.
+/// Which connections look open and carry nothing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Holes {
+struct BlackHoles {
     all: bool,
     /// Connections with a smaller number.
     before: u64,
@@ -108,7 +108,7 @@ impl Proxy {
         Self::start_with(upstream, true).await
     }
 
-    /// In front of a cluster.
+    /// Starts a proxy in front of a cluster.
     pub async fn of(postgres: &Postgres) -> Result<Self> {
         Self::start(postgres.address()).await
     }
@@ -122,15 +122,15 @@ impl Proxy {
         let state = State {
             upstream,
             delay: Duration::ZERO,
-            ending: Ending::Eof,
-            trap: None,
+            disconnect: Disconnect::Eof,
+            cut_point: None,
             recording,
             messages: Vec::new(),
             counts: Counts::default(),
             next_connection: 0,
             open: BTreeMap::new(),
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), holes: watch::Sender::default() });
+        let shared = Arc::new(Shared { state: Mutex::new(state), black_holes: watch::Sender::default() });
         let address = listener.local_addr()?;
         let acceptor = Mutex::new(Some(tokio::spawn(accept(listener, Arc::clone(&shared)))));
         Ok(Self { address, shared, acceptor })
@@ -220,9 +220,9 @@ impl Proxy {
         self.shared.state().upstream = upstream;
     }
 
-    /// How cuts look to clients from now on; [`Ending::Eof`] at first.
-    pub fn cuts_end_in(&self, ending: Ending) {
-        self.shared.state().ending = ending;
+    /// Chooses how connections that are cut end for clients; [`Disconnect::Eof`] at first.
+    pub fn disconnect_by(&self, disconnect: Disconnect) {
+        self.shared.state().disconnect = disconnect;
     }
 
     /// Cuts all open connections.
@@ -235,32 +235,32 @@ impl Proxy {
         self.shared.state().open.pop_last();
     }
 
-    /// Sets a trap, in place of any that has not been tripped.
-    pub fn set_trap(&self, trap: Trap) {
-        self.shared.state().trap = Some(trap);
+    /// Cuts one connection, as soon as the traffic reaches this point. Replaces a point that has not been reached.
+    pub fn cut_at(&self, cut_point: CutPoint) {
+        self.shared.state().cut_point = Some(cut_point);
     }
 
-    /// Whether a trap is still waiting.
+    /// Whether the point of [`Proxy::cut_at`] has not been reached yet.
     #[must_use]
-    pub fn trap_is_set(&self) -> bool {
-        self.shared.state().trap.is_some()
+    pub fn cut_is_pending(&self) -> bool {
+        self.shared.state().cut_point.is_some()
     }
 
-    /// Carries nothing any more, on connections open and new, until [`Proxy::fill_holes`]; TCP sees them all
-    /// alive. What is sent meanwhile arrives late.
+    /// Forwards nothing any more, on open and on new connections, until [`Proxy::end_black_holes`]; for
+    /// TCP they are all alive. What is sent meanwhile arrives late.
     pub fn black_hole(&self) {
-        self.shared.holes.send_modify(|holes| holes.all = true);
+        self.shared.black_holes.send_modify(|holes| holes.all = true);
     }
 
-    /// Carries nothing on the connections open now, as a NAT gateway that forgot them; new ones work.
+    /// Forwards nothing on the connections that are open now, as a NAT gateway that forgot them; new ones work.
     pub fn black_hole_open_connections(&self) {
         let before = self.shared.state().next_connection;
-        self.shared.holes.send_modify(|holes| holes.before = before);
+        self.shared.black_holes.send_modify(|holes| holes.before = before);
     }
 
     /// Ends all black holes.
-    pub fn fill_holes(&self) {
-        self.shared.holes.send_replace(Holes::default());
+    pub fn end_black_holes(&self) {
+        self.shared.black_holes.send_replace(BlackHoles::default());
     }
 
     fn acceptor(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
@@ -302,7 +302,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let (number, cut) = shared.admit();
-    let passed = connection::pass(client, number, cut, &shared).await;
-    drop(passed);
+    let relayed = connection::relay(client, number, cut, &shared).await;
+    drop(relayed);
     shared.state().open.remove(&number);
 }

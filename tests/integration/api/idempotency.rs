@@ -1,10 +1,11 @@
-//! What is sent twice happens once: by the caller's Idempotency-Key, and by the statements themselves when an answer is lost.
+//! What is sent twice happens once: by the caller's Idempotency-Key, and by the statements themselves when an answer is
+//! lost.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::future::{try_join, try_join_all};
-use harness::{Database, Lambda, Postgres, Proxy, Request, Response, Trap};
+use harness::{CutPoint, Database, Lambda, Postgres, Proxy, Request, Response};
 use serde_json::{Value, json};
 
 use super::functions::{count, expect, generate, generate_for_keys, id, key, look, make, redirect};
@@ -174,9 +175,9 @@ impl Lossy {
     async fn lose(&self, warm: Request<'_>, request: Request<'_>) -> Result<Response> {
         // On an open connection: on a new one the first answer would be that of the handshake.
         warm.send().await?;
-        self.proxy.set_trap(Trap::Answer(0));
+        self.proxy.cut_at(CutPoint::Answer(0));
         let answer = request.send().await?;
-        assert!(!self.proxy.trap_is_set(), "no answer was lost");
+        assert!(!self.proxy.cut_is_pending(), "no answer was lost");
         Ok(answer)
     }
 }

@@ -1,4 +1,5 @@
-//! What callers of the HTTP API are promised: codes, their images, keys, redirects and scans, for good input and for bad.
+//! What callers of the HTTP API are promised: codes, their images, keys, redirects and scans, for good input and for
+//! bad.
 
 mod codes;
 pub(crate) mod functions;

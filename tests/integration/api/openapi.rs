@@ -1,5 +1,5 @@
-//! `openapi.yaml` says what the functions do: Schemathesis makes up requests from it, right and wrong ones, and holds every
-//! answer against it.
+//! `openapi.yaml` says what the functions do: Schemathesis makes up requests from it, right and wrong ones, and holds
+//! every answer against it.
 
 use std::io::Write as _;
 use std::path::Path;

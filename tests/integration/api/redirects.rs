@@ -174,7 +174,7 @@ async fn a_database_that_stays_away_is_a_503_in_time() -> Result<()> {
     let silent = redirects.get(&path).header("accept", "application/json").deadline(Duration::from_secs(2));
     let silent = silent.send().await?;
     assert_eq!((silent.status, &silent.json()?["type"]), (503, &json!("urn:tessera:unavailable")));
-    proxy.fill_holes();
+    proxy.end_black_holes();
     assert_eq!(redirects.get(&path).send().await?.status, 302, "the same container, once it is back");
     assert_eq!(look(codes, &id).await?["scans"]["total"], 1);
     Ok(())

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::{Database, Ending, Lambda, PgBouncer, Postgres, Pretence, Proxy, ROLE, Response, Stop, Trap};
+use harness::{
+    CutPoint, Database, Disconnect, Lambda, PgBouncer, Postgres, Preload, Proxy, ROLE, Response, Stop,
+};
 use tokio_postgres::NoTls;
 
 use super::containers::{create, created, effects, generate, logged, tried_again, until};
@@ -40,13 +42,13 @@ async fn refused_connections_are_tried_again() -> Result<()> {
 #[tokio::test]
 async fn a_name_may_appear_late() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let pretence = Pretence::new().await?;
-    let url = database.url().replace("127.0.0.1", "db.pretend");
-    let lambda = generate(url).believing(&pretence).start().await?;
+    let preload = Preload::new().await?;
+    let url = database.url().replace("127.0.0.1", "db.test");
+    let lambda = generate(url).preload(&preload).start().await?;
     survives(&lambda, &database, async {
         tried_again(&lambda, 3).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        pretence.name("db.pretend", Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+        preload.resolve("db.test", Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     })
     .await?;
     Ok(())
@@ -173,17 +175,17 @@ async fn a_connection_may_be_cut_at_any_step_of_tls_and_login() -> Result<()> {
     assert!(whole.client_bytes > 1000 && whole.server_bytes > 1000, "{whole:?}");
     let mut codes = 1;
     for step in 0..6 {
-        proxy.cuts_end_in(if step % 2 == 0 { Ending::Eof } else { Ending::Reset });
-        for trap in [
-            Trap::ClientBytes(whole.client_bytes * step / 6),
-            Trap::ServerBytes(whole.server_bytes * step / 6 + 1),
+        proxy.disconnect_by(if step % 2 == 0 { Disconnect::Eof } else { Disconnect::Reset });
+        for cut_point in [
+            CutPoint::ClientBytes(whole.client_bytes * step / 6),
+            CutPoint::ServerBytes(whole.server_bytes * step / 6 + 1),
         ] {
             let lambda = generate(proxy.url(&database)).start().await?;
-            proxy.set_trap(trap);
+            proxy.cut_at(cut_point);
             created(&lambda).await?;
             codes += 1;
-            ensure!(!proxy.trap_is_set(), "{trap:?} was not tripped");
-            ensure!(effects(&database).await?.0 == codes, "exactly once: {trap:?}");
+            ensure!(!proxy.cut_is_pending(), "{cut_point:?} was not reached");
+            ensure!(effects(&database).await?.0 == codes, "exactly once: {cut_point:?}");
         }
     }
     Ok(())
@@ -209,7 +211,7 @@ async fn a_login_may_hang_for_a_while() -> Result<()> {
     proxy.black_hole();
     survives(&lambda, &database, async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        proxy.fill_holes();
+        proxy.end_black_holes();
         Ok(())
     })
     .await?;
@@ -222,13 +224,13 @@ async fn at_the_deadline_the_caller_is_told_when_to_come_back() -> Result<()> {
     let proxy = Proxy::of(database.postgres()).await?;
     let pooler = PgBouncer::in_front_of(database.postgres()).through(proxy.address()).start().await?;
     let through = [proxy.url(&database), pooler.url(&database)];
-    let unresolvable = database.url().replace("127.0.0.1", "db.pretend");
-    let pretence = Pretence::new().await?;
+    let unresolvable = database.url().replace("127.0.0.1", "db.test");
+    let preload = Preload::new().await?;
 
     // A quarter of the first is for the answer, and of the second, three quarters of a second.
     for limit in [Duration::from_secs(2), Duration::from_secs(4)] {
         let answered = async |url: &str| -> Result<()> {
-            let lambda = generate(url).believing(&pretence).timeout(limit).start().await?;
+            let lambda = generate(url).preload(&preload).timeout(limit).start().await?;
             // A function that is late is killed, and that is an error.
             let response = create(&lambda).await?;
             ensure!(response.status == 503 && response.header("retry-after") == "2", "{}", response.text());
@@ -240,7 +242,7 @@ async fn at_the_deadline_the_caller_is_told_when_to_come_back() -> Result<()> {
         proxy.accept().await?;
         proxy.black_hole();
         tokio::try_join!(answered(&through[0]), answered(&through[1]))?;
-        proxy.fill_holes();
+        proxy.end_black_holes();
     }
     assert_eq!(effects(&database).await?.0, 0);
     Ok(())

@@ -109,7 +109,7 @@ async fn a_database_that_is_away_during_init_is_no_reason_not_to_start() -> Resu
         let lambda = redirect(proxy.url(&database)).env("TESSERA_CONNECT", "init").start().await?;
         assert!(lambda.init_time() < Duration::from_secs(10), "Lambda's limit: {:?}", lambda.init_time());
         if hangs {
-            proxy.fill_holes();
+            proxy.end_black_holes();
         } else {
             proxy.accept().await?;
         }

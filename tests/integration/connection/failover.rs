@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::{Database, Lambda, PgBouncer, Postgres, Pretence, Proxy, Stop};
+use harness::{Database, Lambda, PgBouncer, Postgres, Preload, Proxy, Stop};
 
 use super::containers::{created, effects, effects_seen_by, generate, stuck, tried_again, until};
 
@@ -70,10 +70,10 @@ async fn a_name_that_moves_to_another_server_is_followed() -> Result<()> {
     let old = Proxy::of(&primary).await?;
     let there = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), old.address().port());
     let _new = Proxy::start_at(there, standby.address()).await?;
-    let pretence = Pretence::new().await?;
-    pretence.name("db.pretend", Some(old.address().ip()))?;
-    let url = old.url(&database).replace("127.0.0.1", "db.pretend");
-    let lambda = generate(url).believing(&pretence).start().await?;
+    let preload = Preload::new().await?;
+    preload.resolve("db.test", Some(old.address().ip()))?;
+    let url = old.url(&database).replace("127.0.0.1", "db.test");
+    let lambda = generate(url).preload(&preload).start().await?;
     created(&lambda).await?;
     replicated(&standby, &database, 1).await?;
 
@@ -82,7 +82,7 @@ async fn a_name_that_moves_to_another_server_is_followed() -> Result<()> {
     let moved = async {
         tried_again(&lambda, 2).await?;
         standby.promote().await?;
-        pretence.name("db.pretend", Some(there.ip()))
+        preload.resolve("db.test", Some(there.ip()))
     };
     let (answer, moved) = tokio::join!(created(&lambda), moved);
     moved?;

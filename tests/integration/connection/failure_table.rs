@@ -1,5 +1,5 @@
-//! What a database's refusal means is told by one table. Each row of it is walked through everything that is built on it:
-//! the retry, the counts, health and doctor.
+//! What a database's refusal means is told by one table. Each row of it is walked through everything that is built on
+//! it: the retry, the counts, health and doctor.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

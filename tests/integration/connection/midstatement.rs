@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use harness::{Database as TestDatabase, PgBouncer, Postgres, Proxy, Trap};
+use harness::{CutPoint, Database as TestDatabase, PgBouncer, Postgres, Proxy};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::config::Environment;
@@ -118,8 +118,8 @@ fn sample(statement: &Statement) -> Option<Parameters> {
     }
 }
 
-/// Whether the answer to a statement that is sent again must be that of the first: not where it tells what this run did,
-/// for the log alone, or how the server fares.
+/// Whether the answer to a statement that is sent again must be that of the first: not where it tells what this run
+/// did, for the log alone, or how the server fares.
 fn answers_the_same(statement: &Statement) -> bool {
     !matches!(statement.name, "jobs.finish" | "jobs.clean" | "health.report" | "health.replica")
 }
@@ -200,7 +200,7 @@ async fn set_up() -> Result<TestDatabase> {
     Ok(database)
 }
 
-async fn survives(statement: &Statement, behind_pooler: bool, trap: Trap) -> Result<()> {
+async fn survives(statement: &Statement, behind_pooler: bool, cut_point: CutPoint) -> Result<()> {
     let spared = set_up().await?;
     let expected = (run(&connect(&spared.url())?, statement).await?, contents(&spared).await?);
 
@@ -211,10 +211,10 @@ async fn survives(statement: &Statement, behind_pooler: bool, trap: Trap) -> Res
     let proxy = Proxy::start(front).await?;
     let database = connect(&proxy.url(&hit))?;
     database.connect(Deadline::after(Duration::from_secs(9))).await;
-    proxy.set_trap(trap);
+    proxy.cut_at(cut_point);
     let found = (run(&database, statement).await?, contents(&hit).await?);
 
-    ensure!(!proxy.trap_is_set(), "the trap was not tripped");
+    ensure!(!proxy.cut_is_pending(), "the point of the cut was not reached");
     ensure!(proxy.counts().connections == 2, "one reconnect, not {}", proxy.counts().connections - 1);
     ensure!(found.0 == expected.0, "answered {:?}, not {:?}", found.0, expected.0);
     ensure!(found.1 == expected.1, "left {:#?}, not {:#?}", found.1, expected.1);
@@ -222,13 +222,15 @@ async fn survives(statement: &Statement, behind_pooler: bool, trap: Trap) -> Res
 }
 
 /// On its way there, after it has run, and in the middle of its answer.
-const TRAPS: [Trap; 3] = [Trap::ClientBytes(20), Trap::Answer(0), Trap::ServerBytes(10)];
+const CUT_POINTS: [CutPoint; 3] = [CutPoint::ClientBytes(20), CutPoint::Answer(0), CutPoint::ServerBytes(10)];
 
 #[tokio::test]
 async fn every_statement_survives_a_cut_and_happens_once() -> Result<()> {
     for statement in shared::statements::ALL {
-        for trap in TRAPS {
-            survives(statement, false, trap).await.with_context(|| format!("{} {trap:?}", statement.name))?;
+        for cut_point in CUT_POINTS {
+            survives(statement, false, cut_point)
+                .await
+                .with_context(|| format!("{} {cut_point:?}", statement.name))?;
         }
     }
     Ok(())
@@ -237,7 +239,7 @@ async fn every_statement_survives_a_cut_and_happens_once() -> Result<()> {
 #[tokio::test]
 async fn every_statement_survives_a_cut_behind_a_pooler_and_happens_once() -> Result<()> {
     for statement in shared::statements::ALL {
-        let survived = survives(statement, true, Trap::Answer(0)).await;
+        let survived = survives(statement, true, CutPoint::Answer(0)).await;
         survived.with_context(|| statement.name)?;
     }
     Ok(())

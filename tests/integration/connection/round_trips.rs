@@ -54,7 +54,8 @@ async fn each_request_is_one_round_trip() -> Result<()> {
     Ok(())
 }
 
-/// As the invocation's first request, which connects first: as many round trips as `psql -c` with the same URL, at most.
+/// As the invocation's first request, which connects first: as many round trips as `psql -c` with the same URL, at
+/// most.
 #[tokio::test]
 async fn connecting_takes_no_more_round_trips_than_psql_does() -> Result<()> {
     for postgres in [Postgres::plain().await?, Postgres::tls().await?] {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::try_join_all;
-use harness::{Database, Ending, Lambda, PgBouncer, Postgres, Proxy, Response, Stop, Trap};
+use harness::{CutPoint, Database, Disconnect, Lambda, PgBouncer, Postgres, Proxy, Response, Stop};
 use serde_json::Value;
 
 use super::containers::{create, generate, redirect, until};
@@ -68,7 +68,7 @@ impl Site {
     /// Breaks something, for a second at most.
     async fn fault(&self, containers: &[Lambda]) -> Result<&'static str> {
         let proxy = if random(2) == 0 { &self.direct } else { &self.behind };
-        proxy.cuts_end_in(if random(2) == 0 { Ending::Eof } else { Ending::Reset });
+        proxy.disconnect_by(if random(2) == 0 { Disconnect::Eof } else { Disconnect::Reset });
         let a_while = Duration::from_millis(random(1000));
         Ok(match random(10) {
             0 => {
@@ -80,11 +80,11 @@ impl Site {
                 "path dropped"
             }
             2 => {
-                proxy.set_trap(Trap::Answer(usize::try_from(random(4))?));
+                proxy.cut_at(CutPoint::Answer(usize::try_from(random(4))?));
                 "answer lost"
             }
             3 => {
-                proxy.set_trap(Trap::ClientBytes(usize::try_from(random(2000))?));
+                proxy.cut_at(CutPoint::ClientBytes(usize::try_from(random(2000))?));
                 "cut on the way"
             }
             4 => {
@@ -97,7 +97,7 @@ impl Site {
             5 => {
                 proxy.black_hole();
                 tokio::time::sleep(a_while).await;
-                proxy.fill_holes();
+                proxy.end_black_holes();
                 "hung"
             }
             6 => {

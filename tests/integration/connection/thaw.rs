@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::{Database, Lambda, PgBouncer, Postgres, Pretence, Proxy, Response, Stop};
+use harness::{Database, Lambda, PgBouncer, Postgres, Preload, Proxy, Response, Stop};
 
 use super::containers::{code, effects, followed, redirect};
 
@@ -89,11 +89,11 @@ async fn a_path_that_died_without_a_word_costs_a_short_patience() -> Result<()> 
     for front in [database.postgres().address(), pooler.address()] {
         let database = Postgres::plain().await?.database().await?;
         let proxy = Proxy::start(front).await?;
-        let pretence = Pretence::new().await?;
+        let preload = Preload::new().await?;
         let url = proxy.url(&database);
-        let lambda = redirect(url).believing(&pretence).timeout(Duration::from_secs(2)).start().await?;
+        let lambda = redirect(url).preload(&preload).timeout(Duration::from_secs(2)).start().await?;
         after_a_freeze(&lambda, &database, async {
-            pretence.clock_ahead(Duration::from_secs(3))?;
+            preload.clock_ahead(Duration::from_secs(3))?;
             proxy.black_hole_open_connections();
             proxy.reset();
             Ok(())
@@ -122,10 +122,10 @@ async fn a_path_may_die_in_the_middle_of_the_traffic() -> Result<()> {
 async fn a_connection_that_was_idle_for_long_is_not_tried() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
-    let pretence = Pretence::new().await?;
-    let lambda = redirect(proxy.url(&database)).believing(&pretence).start().await?;
+    let preload = Preload::new().await?;
+    let lambda = redirect(proxy.url(&database)).preload(&preload).start().await?;
     after_a_freeze(&lambda, &database, async {
-        pretence.clock_ahead(Duration::from_mins(6))?;
+        preload.clock_ahead(Duration::from_mins(6))?;
         proxy.black_hole_open_connections();
         proxy.reset();
         Ok(())
@@ -139,10 +139,10 @@ async fn a_connection_that_was_idle_for_long_is_not_tried() -> Result<()> {
 async fn a_connection_that_survived_is_used_without_a_ping() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
-    let pretence = Pretence::new().await?;
-    let lambda = redirect(proxy.url(&database)).believing(&pretence).start().await?;
+    let preload = Preload::new().await?;
+    let lambda = redirect(proxy.url(&database)).preload(&preload).start().await?;
     after_a_freeze(&lambda, &database, async {
-        pretence.clock_ahead(Duration::from_mins(4))?;
+        preload.clock_ahead(Duration::from_mins(4))?;
         proxy.reset();
         Ok(())
     })

@@ -1,10 +1,11 @@
-//! Whom a function believes to be its database. `shared/postgres/tests/trust` has the system's authorities, their cost, and SNI.
+//! Whom a function believes to be its database. `shared/postgres/tests/trust` has the system's authorities, their cost,
+//! and SNI.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
 use harness::{
-    Certificate, Database, DirectTls, Lambda, LambdaBuilder, Message, PASSWORD, Postgres, Pretence, Proxy,
+    Certificate, Database, DirectTls, Lambda, LambdaBuilder, Message, PASSWORD, Postgres, Preload, Proxy,
     ROLE,
 };
 
@@ -76,11 +77,11 @@ async fn another_authority_is_refused() -> Result<()> {
 #[tokio::test]
 async fn require_alone_verifies_nothing_and_says_so() -> Result<()> {
     let database = with(Certificate::WrongName).await?;
-    let pretence = Pretence::new().await?;
-    pretence.name("db.pretend", Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))?;
+    let preload = Preload::new().await?;
+    preload.resolve("db.test", Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))?;
     // Not `localhost`, where there is nobody in between to warn of.
-    let url = url(&database, "sslmode=require").replace("localhost", "db.pretend");
-    let lambda = generate(url).believing(&pretence).start().await?;
+    let url = url(&database, "sslmode=require").replace("localhost", "db.test");
+    let lambda = generate(url).preload(&preload).start().await?;
     created(&lambda).await?;
     says(&lambda, "not verified").await?;
     Ok(())

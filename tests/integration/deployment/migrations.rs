@@ -1,7 +1,7 @@
 //! Migrations: one message each, so nothing is ever half done, or done twice.
 
 use anyhow::Result;
-use harness::{Database, PgBouncer, Postgres, Proxy, Trap};
+use harness::{CutPoint, Database, PgBouncer, Postgres, Proxy};
 use shared::migrations::{self, Migration, MigrationError, State};
 use tokio_postgres::{Client, NoTls};
 
@@ -90,7 +90,7 @@ async fn a_migration_whose_answer_was_lost_is_not_applied_twice() -> Result<()> 
     let client = connect(&proxy.url(&database)).await?;
     migrations::up_with(&client, &[FIRST]).await?;
     // The first answer is that to the list of applied migrations, the second that to the migration.
-    proxy.set_trap(Trap::Answer(1));
+    proxy.cut_at(CutPoint::Answer(1));
     let lost = migrations::up_with(&client, &BOTH).await.expect_err("the answer was lost");
     assert!(matches!(lost, MigrationError::Failed { ref file, .. } if file == "0002_b.up.sql"), "{lost:?}");
 

@@ -9,12 +9,13 @@ use anyhow::{Context as _, Result};
 use harness::{Lambda, PgBouncer, Postgres};
 use serde_json::{Value, json};
 
-const END: &str = "HARNESS_VICTIM_ENDS_BY";
+const END: &str = "HARNESS_CHILD_ENDS_BY";
 
-/// Not a test: what the tests below start, and bring to its end.
+/// Not a test by itself: the child process of the tests below, which starts servers and ends in the way that they
+/// choose.
 #[tokio::test]
-#[ignore = "ends badly on purpose"]
-async fn victim() -> Result<()> {
+#[ignore = "is started by other tests, and fails on purpose"]
+async fn child_process() -> Result<()> {
     let Ok(end) = std::env::var(END) else { return Ok(()) };
     let postgres = Postgres::tls().await?;
     let database = postgres.database().await?;
@@ -30,7 +31,7 @@ async fn victim() -> Result<()> {
         "processes": [lambda.pid(), frozen.pid()],
         "directory": directory.ancestors().nth(2),
     });
-    writeln!(std::io::stdout(), "\nvictim: {report}")?;
+    writeln!(std::io::stdout(), "\nchild: {report}")?;
     match end.as_str() {
         "panic" => panic!("told to panic"),
         "exit" => std::process::exit(0),
@@ -38,21 +39,21 @@ async fn victim() -> Result<()> {
     }
 }
 
-fn start_victim(end: &str) -> Result<(std::process::Child, Value)> {
-    let mut victim = Command::new(std::env::current_exe()?)
-        .args(["--exact", "harness::cleanup::victim", "--ignored", "--nocapture"])
+fn start_child(end: &str) -> Result<(std::process::Child, Value)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--exact", "harness::cleanup::child_process", "--ignored", "--nocapture"])
         .env(END, end)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let output = BufReader::new(victim.stdout.take().context("it is piped")?);
+    let output = BufReader::new(child.stdout.take().context("it is piped")?);
     let report =
-        output.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("victim: ")?.to_owned()));
-    let report = serde_json::from_str(&report.context("the victim did not report")?)?;
-    Ok((victim, report))
+        output.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("child: ")?.to_owned()));
+    let report = serde_json::from_str(&report.context("the child process did not report")?)?;
+    Ok((child, report))
 }
 
-/// What is left of it, by name.
+/// The ports, processes and files that are left of the child process.
 fn remains(report: &Value) -> Vec<String> {
     let numbers = |name: &str| report[name].as_array().into_iter().flatten().filter_map(Value::as_u64);
     let listens = |port: &u64| {
@@ -70,12 +71,12 @@ fn remains(report: &Value) -> Vec<String> {
 }
 
 fn nothing_remains_after(end: &str) -> Result<()> {
-    let (mut victim, report) = start_victim(end)?;
+    let (mut child, report) = start_child(end)?;
     if end == "kill" {
         assert_eq!(remains(&report).len(), 6, "all is there before: {report}");
-        victim.kill()?;
+        child.kill()?;
     }
-    victim.wait()?;
+    child.wait()?;
     for _ in 0..200 {
         if remains(&report).is_empty() {
             return Ok(());

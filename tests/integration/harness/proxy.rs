@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use harness::{Database, Ending, Message, PASSWORD, Postgres, Proxy, ROLE, Trap};
+use harness::{CutPoint, Database, Disconnect, Message, PASSWORD, Postgres, Proxy, ROLE};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
 
@@ -120,8 +120,8 @@ async fn a_delay_is_added_to_each_direction() -> Result<()> {
 #[tokio::test]
 async fn cuts_end_connections_as_told() -> Result<()> {
     let (database, proxy) = setup().await?;
-    for ending in [Ending::Eof, Ending::Reset] {
-        proxy.cuts_end_in(ending);
+    for disconnect in [Disconnect::Eof, Disconnect::Reset] {
+        proxy.disconnect_by(disconnect);
         let older = connect(&proxy, &database).await?;
         let newer = connect(&proxy, &database).await?;
         proxy.cut_newest();
@@ -137,8 +137,10 @@ async fn cuts_end_connections_as_told() -> Result<()> {
 async fn a_reset_is_seen_as_one() -> Result<()> {
     use tokio::io::AsyncReadExt as _;
     let (_database, proxy) = setup().await?;
-    for (ending, kind) in [(Ending::Eof, None), (Ending::Reset, Some(std::io::ErrorKind::ConnectionReset))] {
-        proxy.cuts_end_in(ending);
+    for (disconnect, kind) in
+        [(Disconnect::Eof, None), (Disconnect::Reset, Some(std::io::ErrorKind::ConnectionReset))]
+    {
+        proxy.disconnect_by(disconnect);
         let mut stream = tokio::net::TcpStream::connect(proxy.address()).await?;
         while proxy.open_connections() == 0 {
             tokio::task::yield_now().await;
@@ -157,9 +159,9 @@ async fn a_statement_cut_on_its_way_does_not_run() -> Result<()> {
     let (database, proxy) = setup().await?;
     for bytes in [0, 5] {
         let client = connect(&proxy, &database).await?;
-        proxy.set_trap(Trap::ClientBytes(bytes));
+        proxy.cut_at(CutPoint::ClientBytes(bytes));
         client.execute_typed(EFFECT, &[]).await.expect_err("cut");
-        assert!(!proxy.trap_is_set());
+        assert!(!proxy.cut_is_pending());
     }
     assert_eq!(effects(&database).await?, 0);
     Ok(())
@@ -169,7 +171,7 @@ async fn a_statement_cut_on_its_way_does_not_run() -> Result<()> {
 async fn a_statement_whose_answer_is_lost_has_run() -> Result<()> {
     let (database, proxy) = setup().await?;
     let client = connect(&proxy, &database).await?;
-    proxy.set_trap(Trap::Answer(1));
+    proxy.cut_at(CutPoint::Answer(1));
     client.execute_typed(EFFECT, &[]).await?;
     client.execute_typed(EFFECT, &[]).await.expect_err("cut");
     assert_eq!(effects(&database).await?, 2);
@@ -181,7 +183,7 @@ async fn an_answer_can_be_cut_in_its_middle() -> Result<()> {
     let (database, proxy) = setup().await?;
     let client = connect(&proxy, &database).await?;
     proxy.reset();
-    proxy.set_trap(Trap::ServerBytes(3));
+    proxy.cut_at(CutPoint::ServerBytes(3));
     client.execute_typed(EFFECT, &[]).await.expect_err("cut");
     assert_eq!(proxy.counts().server_bytes, 3);
     assert_eq!(effects(&database).await?, 1);
@@ -204,7 +206,7 @@ async fn black_holes_hold_connections_open_and_silent() -> Result<()> {
     proxy.black_hole();
     let stuck = tokio::time::timeout(Duration::from_millis(50), connect(&proxy, &database)).await;
     assert!(stuck.is_err(), "the connection is accepted, and nothing comes of it");
-    proxy.fill_holes();
+    proxy.end_black_holes();
     lost.await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
-use harness::{Database, Lambda, Postgres, Pretence};
+use harness::{Database, Lambda, Postgres, Preload};
 use serde_json::Value;
 use tokio_postgres::Client;
 
@@ -106,15 +106,15 @@ async fn a_report_that_cannot_know_its_reader_for_a_lock_says_so() -> Result<()>
 async fn a_clock_that_is_two_minutes_off_is_named() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     make_key(&database, KEY, "ops:read").await?;
-    let pretence = Pretence::new().await?;
-    pretence.clock_ahead(Duration::from_mins(2))?;
+    let preload = Preload::new().await?;
+    preload.clock_ahead(Duration::from_mins(2))?;
 
-    let [library, directory] = pretence.environment();
+    let [library, directory] = preload.environment();
     let examined = doctor(&[("DATABASE_URL", database.url()), library, directory]).await?;
     says(examined.check("clock")?, "warn", "2 min behind this machine", "NTP")?;
 
     let health =
-        Lambda::builder("health").env("DATABASE_URL", database.url()).believing(&pretence).start().await?;
+        Lambda::builder("health").env("DATABASE_URL", database.url()).preload(&preload).start().await?;
     says(&check(&health, "clock").await?, "warn", "2 min behind this machine", "NTP")
 }
 

@@ -132,9 +132,9 @@ async fn a_statement_sent_twice_answers_as_the_first_time() -> Result<()> {
     let proxy = Proxy::of(database.postgres()).await?;
     let lambda = webhook(proxy.url(&database), sources(&json!({}))).start().await?;
     send(&lambda, "warm", &json!({"id": "warm", "type": "x"})).await?;
-    proxy.set_trap(harness::Trap::Answer(0));
+    proxy.cut_at(harness::CutPoint::Answer(0));
     let answer = send(&lambda, "e", &account("e", "a", "active", "2026-01-01T00:00:00Z")).await?;
-    assert!(!proxy.trap_is_set(), "the answer was lost once");
+    assert!(!proxy.cut_is_pending(), "the answer was lost once");
     assert_eq!((answer.status, answer.json()?["duplicate"].clone()), (202, json!(false)));
     assert_eq!(one(&database, "SELECT count(*) FROM events").await?, "2");
     Ok(())

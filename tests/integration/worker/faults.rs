@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::{Proxy, Trap};
+use harness::{CutPoint, Proxy};
 use serde_json::json;
 
 use super::delivery::{Setup, run, worker};
@@ -48,9 +48,9 @@ async fn a_lost_answer_to_a_claim_or_a_finish_changes_nothing() -> Result<()> {
     run(&worker).await?;
     for (lost, id) in [(0, "claim"), (1, "finish")] {
         setup.event(id).await?;
-        proxy.set_trap(Trap::Answer(lost));
+        proxy.cut_at(CutPoint::Answer(lost));
         let report = run(&worker).await?;
-        assert!(!proxy.trap_is_set(), "{id}");
+        assert!(!proxy.cut_is_pending(), "{id}");
         assert_eq!(report["claimed"], 1, "{id}");
     }
     assert_eq!(setup.one("SELECT string_agg(state || attempt, ' ') FROM jobs").await?, "done1 done1");

@@ -1,5 +1,6 @@
-// Leads a program to believe in names and a time of the test's choosing: loaded before libc (LD_PRELOAD), it reads the
-// files `names` ("NAME ADDRESS" a line) and `clock` (seconds ahead) in the directory $PRETENCE at every call.
+// Name resolution and a wall clock that a test controls. Loaded before libc (LD_PRELOAD), it reads the files `names`
+// ("NAME ADDRESS" a line, for names that end in .test) and `clock` (seconds ahead) in the directory $PRELOAD_DIRECTORY at
+// every call.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
@@ -9,7 +10,7 @@
 #include <time.h>
 
 static FILE *open_file(const char *name) {
-    const char *directory = getenv("PRETENCE");
+    const char *directory = getenv("PRELOAD_DIRECTORY");
     char path[4096];
     if (!directory) return NULL;
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -20,7 +21,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     char name[256], address[256];
     if (!real) real = dlsym(RTLD_NEXT, "getaddrinfo");
-    if (!node || !strstr(node, ".pretend")) return real(node, service, hints, found);
+    if (!node || !strstr(node, ".test")) return real(node, service, hints, found);
     FILE *file = open_file("names");
     while (file && fscanf(file, "%255s %255s", name, address) == 2) {
         if (strcmp(name, node) == 0) {
