@@ -7,21 +7,21 @@ use futures_util::future::{try_join, try_join_all};
 use harness::{Database, Lambda, PgBouncer, Postgres};
 use serde_json::{Value, json};
 
-use super::functions::{count, expect, generate, id, look, make, redirect};
+use super::functions::{create_code, expect_status, generate, get_code, query_count, redirect, short_id};
 
 #[tokio::test]
 async fn a_code_is_seen_and_followed_as_soon_as_it_is_made() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com/a"})).await?;
-    assert_eq!(made["shortUrl"], format!("https://q.example/r/{}", id(&made)));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com/a"})).await?;
+    assert_eq!(made["shortUrl"], format!("https://q.example/r/{}", short_id(&made)));
 
     // A container that has never seen the database.
     let redirects = redirect(database.url()).start().await?;
-    let followed = redirects.get(&format!("/r/{}", id(&made))).send().await?;
+    let followed = redirects.get(&format!("/r/{}", short_id(&made))).send().await?;
     assert_eq!((followed.status, followed.header("location")), (302, "https://example.com/a"));
 
-    let list = expect(200, &codes.get("/qr").send().await?)?;
+    let list = expect_status(200, &codes.get("/qr").send().await?)?;
     assert_eq!(list["items"][0]["shortId"], made["shortId"]);
     assert_eq!(list["items"][0]["scans"]["total"], 1);
     Ok(())
@@ -61,15 +61,16 @@ async fn create_list_and_scan(database: &Database, url: &str, codes: usize) -> R
             for number in (lane..codes).step_by(LANES) {
                 let target = format!("https://example.com/{number}");
                 let made = maker.post("/qr").jwt(owner.clone()).json(&json!({"targetUrl": target}));
-                let made = expect(201, &made.send().await?).with_context(|| maker.logs().join("\n"))?;
+                let made =
+                    expect_status(201, &made.send().await?).with_context(|| maker.logs().join("\n"))?;
                 let newest = async || {
                     let list = lister.get("/qr?limit=2").jwt(owner.clone()).send().await?;
-                    let newest = expect(200, &list)?["items"][0].clone();
+                    let newest = expect_status(200, &list)?["items"][0].clone();
                     ensure!(newest["shortId"] == made["shortId"], "{newest} is not {made}");
                     Ok(newest["scans"]["total"].clone())
                 };
                 ensure!(newest().await? == 0, "listed as made");
-                let followed = scanner.get(&format!("/r/{}", id(&made))).send().await?;
+                let followed = scanner.get(&format!("/r/{}", short_id(&made))).send().await?;
                 ensure!((followed.status, followed.header("location")) == (302, &*target), "{followed:?}");
                 ensure!(newest().await? == 1, "listed as scanned");
             }
@@ -78,7 +79,7 @@ async fn create_list_and_scan(database: &Database, url: &str, codes: usize) -> R
     };
     try_join_all((0..LANES).map(lane)).await?;
     for table in ["codes", "scans"] {
-        let rows = count(database, &format!("SELECT count(*) FROM {table}")).await?;
+        let rows = query_count(database, &format!("SELECT count(*) FROM {table}")).await?;
         assert_eq!(usize::try_from(rows)?, codes, "{table}");
     }
     Ok(())
@@ -92,8 +93,8 @@ async fn a_list_is_read_whole_whatever_the_size_of_its_pages() -> Result<()> {
     let mut newest_first = Vec::new();
     for number in 0..CODES {
         let tags = if number % 3 == 0 { json!(["third"]) } else { json!([]) };
-        let code = make(&codes, json!({"targetUrl": "https://example.com", "tags": tags})).await?;
-        newest_first.insert(0, (id(&code).to_owned(), number % 3 == 0));
+        let code = create_code(&codes, json!({"targetUrl": "https://example.com", "tags": tags})).await?;
+        newest_first.insert(0, (short_id(&code).to_owned(), number % 3 == 0));
     }
     let ids = |wanted: fn(bool) -> bool| {
         newest_first.iter().filter(|(_, third)| wanted(*third)).map(|(id, _)| id.clone()).collect::<Vec<_>>()
@@ -111,9 +112,9 @@ async fn pages(codes: &Lambda, query: &str) -> Result<Vec<String>> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = expect(200, &codes.get(&format!("/qr?{query}{cursor}")).send().await?)?;
+        let page = expect_status(200, &codes.get(&format!("/qr?{query}{cursor}")).send().await?)?;
         let items = page["items"].as_array().context("items")?;
-        ids.extend(items.iter().map(|code| id(code).to_owned()));
+        ids.extend(items.iter().map(|code| short_id(code).to_owned()));
         match page["nextCursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return Ok(ids),
@@ -127,15 +128,15 @@ async fn a_page_stays_what_it_was_when_codes_come_and_go() -> Result<()> {
     let codes = generate(database.url()).start().await?;
     let mut made = Vec::new();
     for _ in 0..4 {
-        made.push(make(&codes, json!({"targetUrl": "https://example.com"})).await?);
+        made.push(create_code(&codes, json!({"targetUrl": "https://example.com"})).await?);
     }
-    let first = expect(200, &codes.get("/qr?limit=2").send().await?)?;
-    make(&codes, json!({"targetUrl": "https://example.com/newer"})).await?;
-    assert_eq!(codes.delete(&format!("/qr/{}", id(&made[2]))).send().await?.status, 204);
+    let first = expect_status(200, &codes.get("/qr?limit=2").send().await?)?;
+    create_code(&codes, json!({"targetUrl": "https://example.com/newer"})).await?;
+    assert_eq!(codes.delete(&format!("/qr/{}", short_id(&made[2]))).send().await?.status, 204);
     let cursor = first["nextCursor"].as_str().context("a next page")?;
-    let second = expect(200, &codes.get(&format!("/qr?limit=2&cursor={cursor}")).send().await?)?;
-    let ids: Vec<_> = second["items"].as_array().into_iter().flatten().map(id).collect();
-    assert_eq!(ids, [id(&made[1]), id(&made[0])]);
+    let second = expect_status(200, &codes.get(&format!("/qr?limit=2&cursor={cursor}")).send().await?)?;
+    let ids: Vec<_> = second["items"].as_array().into_iter().flatten().map(short_id).collect();
+    assert_eq!(ids, [short_id(&made[1]), short_id(&made[0])]);
     assert_eq!(second["nextCursor"], Value::Null);
     Ok(())
 }
@@ -144,10 +145,13 @@ async fn a_page_stays_what_it_was_when_codes_come_and_go() -> Result<()> {
 async fn a_list_is_searched_by_id_name_and_target() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
-    make(&codes, json!({"targetUrl": "https://example.com/Sommer", "shortId": "plain"})).await?;
-    make(&codes, json!({"targetUrl": "https://example.com", "shortId": "Poster-7"})).await?;
-    make(&codes, json!({"targetUrl": "https://example.com", "shortId": "third", "name": "50 % of Äpfel_"}))
-        .await?;
+    create_code(&codes, json!({"targetUrl": "https://example.com/Sommer", "shortId": "plain"})).await?;
+    create_code(&codes, json!({"targetUrl": "https://example.com", "shortId": "Poster-7"})).await?;
+    create_code(
+        &codes,
+        json!({"targetUrl": "https://example.com", "shortId": "third", "name": "50 % of Äpfel_"}),
+    )
+    .await?;
     for (search, found) in [
         ("sommer", vec!["plain"]),
         ("POSTER", vec!["Poster-7"]),
@@ -160,8 +164,8 @@ async fn a_list_is_searched_by_id_name_and_target() -> Result<()> {
         ("nothing", vec![]),
     ] {
         let query = codes.get("/qr").query("search", search);
-        let list = expect(200, &query.send().await?)?;
-        let ids: Vec<_> = list["items"].as_array().into_iter().flatten().map(id).collect();
+        let list = expect_status(200, &query.send().await?)?;
+        let ids: Vec<_> = list["items"].as_array().into_iter().flatten().map(short_id).collect();
         assert_eq!(ids, found, "{search}");
     }
     Ok(())
@@ -177,7 +181,7 @@ async fn ids_that_look_alike_are_one_id_for_ever() -> Result<()> {
     for same in ["Hello", "HELLO", "he110", "HEiLo"] {
         let refused = create(same).await?;
         assert_eq!((refused.status, &refused.json()?["type"]), (409, &json!("urn:tessera:taken")), "{same}");
-        assert_eq!(look(&codes, same).await?["shortId"], "Hello");
+        assert_eq!(get_code(&codes, same).await?["shortId"], "Hello");
     }
     assert_eq!(codes.delete("/qr/he11o").send().await?.status, 204);
     assert_eq!(codes.get("/qr/Hello").send().await?.status, 404);
@@ -210,21 +214,21 @@ async fn an_edit_is_seen_at_once_and_a_stale_one_is_refused() -> Result<()> {
         try_join(generate(database.url()).start(), redirect(database.url()).start()).await?;
     let made = codes.post("/qr").json(&json!({"targetUrl": "https://example.com/1"})).send().await?;
     let tag = made.header("etag").to_owned();
-    let made = expect(201, &made)?;
-    let path = format!("/qr/{}", id(&made));
+    let made = expect_status(201, &made)?;
+    let path = format!("/qr/{}", short_id(&made));
 
     let edit = |target: &str, tag: &str| {
         codes.patch(&path).header("if-match", tag).json(&json!({"targetUrl": target}))
     };
     let edited = edit("https://example.com/2", &tag).send().await?;
     assert_eq!((edited.status, edited.header("etag")), (200, "\"2\""));
-    let followed = redirects.get(&format!("/r/{}", id(&made))).send().await?;
+    let followed = redirects.get(&format!("/r/{}", short_id(&made))).send().await?;
     assert_eq!(followed.header("location"), "https://example.com/2");
 
     let stale = edit("https://example.com/3", &tag).send().await?;
     assert_eq!((stale.status, &stale.json()?["type"]), (412, &json!("urn:tessera:stale")));
     assert_eq!(codes.delete(&path).header("if-match", tag).send().await?.status, 412);
-    let now = look(&codes, id(&made)).await?;
+    let now = get_code(&codes, short_id(&made)).await?;
     assert_eq!((&now["targetUrl"], &now["version"]), (&json!("https://example.com/2"), &json!(2)));
     assert_eq!(edit("https://example.com/3", "*").send().await?.status, 200);
     Ok(())
@@ -235,19 +239,22 @@ async fn a_code_can_point_back_to_where_it_pointed() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let (codes, redirects) =
         try_join(generate(database.url()).start(), redirect(database.url()).start()).await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com/1", "name": "kept"})).await?;
-    let path = format!("/qr/{}", id(&made));
-    expect(200, &codes.patch(&path).json(&json!({"targetUrl": "https://example.com/2"})).send().await?)?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com/1", "name": "kept"})).await?;
+    let path = format!("/qr/{}", short_id(&made));
+    expect_status(
+        200,
+        &codes.patch(&path).json(&json!({"targetUrl": "https://example.com/2"})).send().await?,
+    )?;
     let back = codes.post(&format!("{path}/rollback")).json(&json!({"version": 1})).send().await?;
-    let back = expect(200, &back)?;
+    let back = expect_status(200, &back)?;
     assert_eq!(
         (&back["targetUrl"], &back["version"], &back["name"]),
         (&json!("https://example.com/1"), &json!(3), &json!("kept"))
     );
-    let followed = redirects.get(&format!("/r/{}", id(&made))).send().await?;
+    let followed = redirects.get(&format!("/r/{}", short_id(&made))).send().await?;
     assert_eq!(followed.header("location"), "https://example.com/1");
 
-    let history = expect(200, &codes.get(&format!("{path}/history")).send().await?)?;
+    let history = expect_status(200, &codes.get(&format!("{path}/history")).send().await?)?;
     let versions: Vec<_> = history["items"]
         .as_array()
         .into_iter()
@@ -282,8 +289,8 @@ async fn every_field_is_given_back_as_it_was_given() -> Result<()> {
         "expiresAt": "2031-01-31T12:00:00.25Z",
         "maxScans": 1_000_000_000_000_i64,
     });
-    let made = make(&codes, fields.clone()).await?;
-    let mut same_later = look(&codes, id(&made)).await?;
+    let made = create_code(&codes, fields.clone()).await?;
+    let mut same_later = get_code(&codes, short_id(&made)).await?;
     assert_eq!(made, same_later);
     for (name, value) in fields.as_object().into_iter().flatten() {
         assert_eq!(&made[name], value, "{name}");
@@ -297,7 +304,7 @@ async fn every_field_is_given_back_as_it_was_given() -> Result<()> {
 
     let clear = json!({"name": null, "tags": [], "validSince": null, "expiresAt": null, "maxScans": null});
     let cleared = codes.patch("/qr/all-of_them").json(&clear).send().await?;
-    let cleared = expect(200, &cleared)?;
+    let cleared = expect_status(200, &cleared)?;
     for (name, value) in clear.as_object().into_iter().flatten() {
         assert_eq!(&cleared[name], value, "{name}");
         same_later[name] = value.clone();

@@ -4,18 +4,19 @@ use anyhow::Result;
 use harness::Postgres;
 use serde_json::json;
 
-use super::functions::{generate, generate_for_keys, id, make};
+use super::functions::{create_code, generate, generate_for_keys, short_id};
 
 #[tokio::test]
 async fn images_are_kept_for_ever_and_need_no_key() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let made =
-        make(&generate(database.url()).start().await?, json!({"targetUrl": "https://e.example"})).await?;
+        create_code(&generate(database.url()).start().await?, json!({"targetUrl": "https://e.example"}))
+            .await?;
     let codes = generate_for_keys(database.url()).start().await?;
     for (format, media_type, magic) in
         [("svg", "image/svg+xml", &b"<svg "[..]), ("png", "image/png", b"\x89PNG\r\n\x1a\n")]
     {
-        let path = format!("/qr/{}/image.{format}?size=333&level=H&color=000080", id(&made));
+        let path = format!("/qr/{}/image.{format}?size=333&level=H&color=000080", short_id(&made));
         let image = codes.get(&path).send().await?;
         assert_eq!((image.status, image.header("content-type")), (200, media_type));
         assert_eq!(image.header("cache-control"), "public, max-age=31536000, immutable");
@@ -41,9 +42,10 @@ async fn images_are_kept_for_ever_and_need_no_key() -> Result<()> {
 async fn there_is_no_image_of_what_is_not_there() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://e.example", "shortId": "Looks-Like-L"})).await?;
+    let made =
+        create_code(&codes, json!({"targetUrl": "https://e.example", "shortId": "Looks-Like-L"})).await?;
     let typed_by_hand = codes.get("/qr/looks-like-1/image.svg").send().await?;
-    let as_made = codes.get(&format!("/qr/{}/image.svg", id(&made))).send().await?;
+    let as_made = codes.get(&format!("/qr/{}/image.svg", short_id(&made))).send().await?;
     assert_eq!((typed_by_hand.status, typed_by_hand.body), (200, as_made.body));
     assert_eq!(codes.delete("/qr/Looks-Like-L").send().await?.status, 204);
     for path in

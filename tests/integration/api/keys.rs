@@ -4,7 +4,9 @@ use anyhow::Result;
 use harness::{Database, Lambda, Postgres, Request};
 use serde_json::json;
 
-use super::functions::{count, expect, generate, generate_for_keys, id, key, make};
+use super::functions::{
+    create_code, create_key, expect_status, generate, generate_for_keys, query_count, short_id,
+};
 
 struct Setup {
     database: Database,
@@ -48,11 +50,12 @@ fn requests<'a>(codes: &'a Lambda, id: &str) -> Vec<(Request<'a>, bool)> {
 async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
     let Setup { database, codes } = setup().await?;
     let all = &["qr:read", "qr:write", "admin"];
-    let good = key(&database, "me", all).await?;
+    let good = create_key(&database, "me", all).await?;
     let made =
         codes.post("/qr").bearing(&good).json(&json!({"targetUrl": "https://e.example"})).send().await?;
-    let made = expect(201, &made)?;
-    let (expired, revoked) = (key(&database, "me", all).await?, key(&database, "me", all).await?);
+    let made = expect_status(201, &made)?;
+    let (expired, revoked) =
+        (create_key(&database, "me", all).await?, create_key(&database, "me", all).await?);
     let end = |column: &str, key: &str| {
         format!("UPDATE api_keys SET {column} = now() WHERE hash = sha256('{key}')")
     };
@@ -74,7 +77,7 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
         Some(("x-api-key", format!("{good},{good}"))),
     ];
     for header in headers {
-        for (request, _) in requests(&codes, id(&made)) {
+        for (request, _) in requests(&codes, short_id(&made)) {
             let request = match &header {
                 Some((name, value)) => request.header(name, value),
                 None => request,
@@ -86,7 +89,7 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
         }
     }
     assert_eq!(
-        count(&database, "SELECT count(*) FROM codes WHERE version = 1").await?,
+        query_count(&database, "SELECT count(*) FROM codes WHERE version = 1").await?,
         1,
         "nothing has happened"
     );
@@ -96,7 +99,7 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
 #[tokio::test]
 async fn a_key_is_taken_from_either_header() -> Result<()> {
     let Setup { database, codes } = setup().await?;
-    let key = key(&database, "me", &["qr:read"]).await?;
+    let key = create_key(&database, "me", &["qr:read"]).await?;
     for (name, value) in [
         ("authorization", format!("Bearer {key}")),
         ("Authorization", format!("bearer  {key} ")),
@@ -119,11 +122,11 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
         (&["admin"], true, true),
         (&[], false, false),
     ] {
-        let key = key(&database, "me", scopes).await?;
-        let admin = self::key(&database, "me", &["admin"]).await?;
+        let key = create_key(&database, "me", scopes).await?;
+        let admin = create_key(&database, "me", &["admin"]).await?;
         let made = codes.post("/qr").bearing(&admin).json(&json!({"targetUrl": "https://e.example"}));
-        let made = expect(201, &made.send().await?)?;
-        for (request, write) in requests(&codes, id(&made)) {
+        let made = expect_status(201, &made.send().await?)?;
+        for (request, write) in requests(&codes, short_id(&made)) {
             let answer = request.bearing(&key).send().await?;
             let may = if write { writes } else { reads };
             assert_eq!(answer.status == 403, !may, "{scopes:?}: {} {}", answer.status, answer.text());
@@ -137,11 +140,11 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
 async fn another_owner_s_code_is_not_there() -> Result<()> {
     let Setup { database, codes } = setup().await?;
     let all = &["qr:read", "qr:write"];
-    let (mine, theirs) = (key(&database, "me", all).await?, key(&database, "them", all).await?);
+    let (mine, theirs) = (create_key(&database, "me", all).await?, create_key(&database, "them", all).await?);
     let made =
         codes.post("/qr").bearing(&mine).json(&json!({"targetUrl": "https://e.example"})).send().await?;
-    let made = expect(201, &made)?;
-    for (request, _) in requests(&codes, id(&made)).into_iter().skip(1) {
+    let made = expect_status(201, &made)?;
+    for (request, _) in requests(&codes, short_id(&made)).into_iter().skip(1) {
         let answer = request.bearing(&theirs).send().await?;
         let made_their_own = answer.status == 201;
         assert!(made_their_own || answer.status == 404, "{} {}", answer.status, answer.text());
@@ -151,7 +154,7 @@ async fn another_owner_s_code_is_not_there() -> Result<()> {
         nowhere["requestId"].take();
         assert!(made_their_own || there == nowhere, "it does not tell that it exists: {there}");
     }
-    let list = expect(200, &codes.get("/qr").bearing(&theirs).send().await?)?;
+    let list = expect_status(200, &codes.get("/qr").bearing(&theirs).send().await?)?;
     let owners: Vec<_> = list["items"].as_array().into_iter().flatten().map(|code| &code["userId"]).collect();
     assert_eq!(owners, ["them"]);
     Ok(())
@@ -160,23 +163,26 @@ async fn another_owner_s_code_is_not_there() -> Result<()> {
 #[tokio::test]
 async fn only_an_admin_may_name_another_owner() -> Result<()> {
     let Setup { database, codes } = setup().await?;
-    let mine = key(&database, "me", &["qr:read", "qr:write"]).await?;
-    let admin = key(&database, "root", &["admin"]).await?;
+    let mine = create_key(&database, "me", &["qr:read", "qr:write"]).await?;
+    let admin = create_key(&database, "root", &["admin"]).await?;
     let theirs = json!({"targetUrl": "https://e.example", "userId": "them"});
     let refused = codes.post("/qr").bearing(&mine).json(&theirs).send().await?;
     assert_eq!((refused.status, &refused.json()?["type"]), (403, &json!("urn:tessera:forbidden")));
     assert_eq!(codes.get("/qr?userId=them").bearing(&mine).send().await?.status, 403);
     let own = json!({"targetUrl": "https://e.example", "userId": "me"});
-    assert_eq!(expect(201, &codes.post("/qr").bearing(&mine).json(&own).send().await?)?["userId"], "me");
+    assert_eq!(
+        expect_status(201, &codes.post("/qr").bearing(&mine).json(&own).send().await?)?["userId"],
+        "me"
+    );
     assert_eq!(codes.get("/qr?userId=me").bearing(&mine).send().await?.status, 200);
 
-    let made = expect(201, &codes.post("/qr").bearing(&admin).json(&theirs).send().await?)?;
+    let made = expect_status(201, &codes.post("/qr").bearing(&admin).json(&theirs).send().await?)?;
     assert_eq!(made["userId"], "them");
-    for (request, _) in requests(&codes, id(&made)) {
+    for (request, _) in requests(&codes, short_id(&made)) {
         let answer = request.bearing(&admin).send().await?;
         assert!(answer.status < 300, "{} {}", answer.status, answer.text());
     }
-    let list = expect(200, &codes.get("/qr?userId=me").bearing(&admin).send().await?)?;
+    let list = expect_status(200, &codes.get("/qr?userId=me").bearing(&admin).send().await?)?;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
     Ok(())
 }
@@ -186,9 +192,9 @@ async fn a_token_that_api_gateway_has_checked_names_the_owner() -> Result<()> {
     let Setup { codes, .. } = &setup().await?;
     let made =
         codes.post("/qr").jwt(json!({"sub": "auth0|7"})).json(&json!({"targetUrl": "https://e.example"}));
-    let made = expect(201, &made.send().await?)?;
+    let made = expect_status(201, &made.send().await?)?;
     assert_eq!(made["userId"], "auth0|7");
-    let path = format!("/qr/{}", id(&made));
+    let path = format!("/qr/{}", short_id(&made));
     // The token comes in the header that a key could come in.
     let own = codes.get(&path).jwt(json!({"sub": "auth0|7"})).header("authorization", "Bearer eyJhbGciOi");
     assert_eq!(own.send().await?.status, 200);
@@ -199,10 +205,10 @@ async fn a_token_that_api_gateway_has_checked_names_the_owner() -> Result<()> {
 }
 
 #[tokio::test]
-async fn callers_without_a_key_are_somebody_only_where_that_is_set() -> Result<()> {
+async fn callers_without_a_key_are_let_in_only_where_that_is_configured() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let open = generate(database.url()).start().await?;
-    let made = make(&open, json!({"targetUrl": "https://e.example"})).await?;
+    let made = create_code(&open, json!({"targetUrl": "https://e.example"})).await?;
     assert_eq!(made["userId"], "anonymous");
     let wrong = open.get("/qr").header("x-api-key", "tsk_wrong").send().await?;
     assert_eq!(wrong.status, 401, "a wrong key is not nobody's");
@@ -212,7 +218,7 @@ async fn callers_without_a_key_are_somebody_only_where_that_is_set() -> Result<(
     for empty in ["", " "] {
         let shut = generate_for_keys(database.url()).env("ANONYMOUS_OWNER", empty).start().await?;
         assert_eq!(shut.get("/qr").send().await?.status, 401);
-        let image = shut.get(&format!("/qr/{}/image.svg", id(&made))).send().await?;
+        let image = shut.get(&format!("/qr/{}/image.svg", short_id(&made))).send().await?;
         assert_eq!(image.status, 200, "images need no key");
     }
     Ok(())
@@ -221,12 +227,12 @@ async fn callers_without_a_key_are_somebody_only_where_that_is_set() -> Result<(
 #[tokio::test]
 async fn keys_are_neither_stored_nor_logged() -> Result<()> {
     let Setup { database, codes } = setup().await?;
-    let key = key(&database, "me", &["qr:read"]).await?;
+    let key = create_key(&database, "me", &["qr:read"]).await?;
     let secret = &key[12..];
     assert_eq!(codes.get("/qr").bearing(&key).send().await?.status, 200);
     assert_eq!(codes.get("/qr").bearing(&format!("{key}x")).send().await?.status, 401);
     let stored = format!("SELECT count(*) FROM api_keys WHERE api_keys::text LIKE '%{secret}%'");
-    assert_eq!(count(&database, &stored).await?, 0);
+    assert_eq!(query_count(&database, &stored).await?, 0);
     let logs = [codes.logs(), database.log()?.into_iter().map(|entry| entry.text).collect()].concat();
     assert!(!logs.join("\n").contains(secret), "{logs:?}");
     Ok(())

@@ -312,7 +312,7 @@ async fn redirects_answer_whatever_is_sent() -> Result<()> {
     for id in ["AAA", "bbb", "c-c"] {
         let fields =
             json!({"targetUrl": "https://bücher.example/a?b=1#c", "shortId": id, "forwardQuery": true});
-        super::functions::make(&codes, fields).await?;
+        super::functions::create_code(&codes, fields).await?;
     }
     let redirects = redirect(database.url()).start().await?;
     let cases = cases(800);

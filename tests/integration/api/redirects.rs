@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::{Database, Lambda, Postgres, Proxy};
 use serde_json::{Value, json};
 
-use super::functions::{count, expect, generate, id, look, make, redirect};
+use super::functions::{create_code, expect_status, generate, get_code, query_count, redirect, short_id};
 
 struct Setup {
     database: Database,
@@ -24,7 +24,7 @@ async fn setup() -> Result<Setup> {
 /// A code of these fields, its target filled in.
 async fn make_with(codes: &Lambda, mut fields: Value) -> Result<String> {
     fields["targetUrl"] = json!("https://example.com/a?b=1#c");
-    Ok(id(&make(codes, fields).await?).to_owned())
+    Ok(short_id(&create_code(codes, fields).await?).to_owned())
 }
 
 #[tokio::test]
@@ -86,7 +86,10 @@ async fn a_code_that_leads_nowhere_says_why() -> Result<()> {
     let used_up = make_with(codes, json!({"maxScans": 1})).await?;
     redirects.get(&format!("/r/{used_up}")).send().await?;
     let disabled = make_with(codes, json!({})).await?;
-    expect(200, &codes.patch(&format!("/qr/{disabled}")).json(&json!({"enabled": false})).send().await?)?;
+    expect_status(
+        200,
+        &codes.patch(&format!("/qr/{disabled}")).json(&json!({"enabled": false})).send().await?,
+    )?;
     let deleted = make_with(codes, json!({})).await?;
     assert_eq!(codes.delete(&format!("/qr/{deleted}")).send().await?.status, 204);
 
@@ -119,7 +122,7 @@ async fn a_code_that_leads_nowhere_says_why() -> Result<()> {
             }
         }
     }
-    assert_eq!(count(database, "SELECT count(*) FROM scans").await?, 1, "only what led on is a scan");
+    assert_eq!(query_count(database, "SELECT count(*) FROM scans").await?, 1, "only what led on is a scan");
     Ok(())
 }
 
@@ -176,6 +179,6 @@ async fn a_database_that_stays_away_is_a_503_in_time() -> Result<()> {
     assert_eq!((silent.status, &silent.json()?["type"]), (503, &json!("urn:tessera:unavailable")));
     proxy.end_black_holes();
     assert_eq!(redirects.get(&path).send().await?.status, 302, "the same container, once it is back");
-    assert_eq!(look(codes, &id).await?["scans"]["total"], 1);
+    assert_eq!(get_code(codes, &id).await?["scans"]["total"], 1);
     Ok(())
 }

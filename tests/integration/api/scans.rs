@@ -5,7 +5,7 @@ use futures_util::future::{try_join, try_join_all};
 use harness::{Lambda, Postgres, Request};
 use serde_json::{Value, json};
 
-use super::functions::{count, expect, generate, id, look, make, redirect};
+use super::functions::{create_code, expect_status, generate, get_code, query_count, redirect, short_id};
 
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
 const DESKTOP: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -15,12 +15,12 @@ fn person<'a>(redirects: &'a Lambda, path: &str, address: &str, agent: &str) -> 
 }
 
 #[tokio::test]
-async fn people_count_bots_count_apart_and_looking_ahead_does_not() -> Result<()> {
+async fn people_count_bots_count_apart_and_previews_do_not() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
     let redirects = redirect(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com"})).await?;
-    let path = format!("/r/{}", id(&made));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let path = format!("/r/{}", short_id(&made));
     let from = |address: &str, agent: &str| person(&redirects, &path, address, agent);
 
     // (the request, and what the counts are then: total, unique, bots)
@@ -40,25 +40,25 @@ async fn people_count_bots_count_apart_and_looking_ahead_does_not() -> Result<()
     let mut before = Value::Null;
     for (who, request, [total, unique, bots]) in steps {
         assert_eq!(request.send().await?.status, 302, "{who}");
-        let scans = look(&codes, id(&made)).await?["scans"].clone();
+        let scans = get_code(&codes, short_id(&made)).await?["scans"].clone();
         let counts = json!([scans["total"], scans["unique"], scans["bots"]]);
         assert_eq!(counts, json!([total, unique, bots]), "{who}");
         let counted = scans["total"] != before["total"];
         assert_eq!(scans["lastAt"] != before["lastAt"], counted, "{who}: lastAt is of the last person");
         before = scans;
     }
-    let listed = expect(200, &codes.get("/qr").send().await?)?;
+    let listed = expect_status(200, &codes.get("/qr").send().await?)?;
     assert_eq!(listed["items"][0]["scans"], before);
     Ok(())
 }
 
 #[tokio::test]
-async fn the_numbers_add_up() -> Result<()> {
+async fn scan_statistics_add_up() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
     let redirects = redirect(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com"})).await?;
-    let (path, numbers) = (format!("/r/{}", id(&made)), format!("/qr/{}/scans", id(&made)));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let (path, numbers) = (format!("/r/{}", short_id(&made)), format!("/qr/{}/scans", short_id(&made)));
     for (address, agent, country, referrer) in [
         ("192.0.2.1", PHONE, "DE", "https://news.example/story?user=1"),
         ("192.0.2.1", PHONE, "DE", "https://news.example/other"),
@@ -73,14 +73,14 @@ async fn the_numbers_add_up() -> Result<()> {
         ("device", json!([["mobile", 2, 1, 0], ["desktop", 1, 1, 0], ["other", 0, 0, 1]])),
         ("referrer", json!([["news.example", 2, 1, 0], [null, 1, 1, 1]])),
     ] {
-        let answer = expect(200, &codes.get(&numbers).query("by", by).send().await?)?;
+        let answer = expect_status(200, &codes.get(&numbers).query("by", by).send().await?)?;
         let rows = answer["items"].as_array().into_iter().flatten();
         let rows: Vec<_> =
             rows.map(|row| json!([row["key"], row["total"], row["unique"], row["bots"]])).collect();
         assert_eq!(json!(rows), expected, "{by}");
     }
     for by in ["day", "hour"] {
-        let answer = expect(200, &codes.get(&numbers).query("by", by).send().await?)?;
+        let answer = expect_status(200, &codes.get(&numbers).query("by", by).send().await?)?;
         let items = answer["items"].as_array().cloned().unwrap_or_default();
         let sum = |name: &str| items.iter().filter_map(|item| item[name].as_i64()).sum::<i64>();
         // Around midnight a visitor is two: one a day.
@@ -98,15 +98,15 @@ async fn no_address_is_stored() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
     let redirects = redirect(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
     let address = "203.0.113.77";
-    person(&redirects, &format!("/r/{}", id(&made)), address, PHONE).send().await?;
-    assert_eq!(count(&database, "SELECT count(*) FROM scans WHERE length(visitor) = 16").await?, 1);
+    person(&redirects, &format!("/r/{}", short_id(&made)), address, PHONE).send().await?;
+    assert_eq!(query_count(&database, "SELECT count(*) FROM scans WHERE length(visitor) = 16").await?, 1);
     let found = format!("SELECT count(*) FROM scans WHERE scans::text LIKE '%{address}%'");
-    assert_eq!(count(&database, &found).await?, 0);
+    assert_eq!(query_count(&database, &found).await?, 0);
     // What a dictionary of all addresses would be tried with: the hash without the database's key.
     let plain = format!("SELECT count(*) FROM scans WHERE visitor = substr(sha256('{address}'), 1, 16)");
-    assert_eq!(count(&database, &plain).await?, 0);
+    assert_eq!(query_count(&database, &plain).await?, 0);
     let logs = [redirects.logs(), database.log()?.into_iter().map(|entry| entry.text).collect()].concat();
     assert!(!logs.join("\n").contains(address), "{logs:?}");
     Ok(())
@@ -117,8 +117,8 @@ async fn scans_at_once_are_all_counted() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
     let containers = try_join_all((0..8).map(|_| redirect(database.url()).concurrency(8).start())).await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com"})).await?;
-    let path = format!("/r/{}", id(&made));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let path = format!("/r/{}", short_id(&made));
     // 400 scans by 100 people.
     let scans = (0..400).map(|number| {
         let address = format!("192.0.2.{}", number % 100);
@@ -126,7 +126,7 @@ async fn scans_at_once_are_all_counted() -> Result<()> {
     });
     let answers = try_join_all(scans).await?;
     assert!(answers.iter().all(|answer| answer.status == 302));
-    let scans = look(&codes, id(&made)).await?["scans"].clone();
+    let scans = get_code(&codes, short_id(&made)).await?["scans"].clone();
     assert_eq!(json!([scans["total"], scans["unique"], scans["bots"]]), json!([400, 100, 0]));
     Ok(())
 }
@@ -137,15 +137,15 @@ async fn a_limited_code_is_followed_exactly_as_often_as_it_may_be() -> Result<()
     let codes = generate(database.url()).start().await?;
     let containers = try_join_all((0..16).map(|_| redirect(database.url()).concurrency(4).start())).await?;
     for _ in 0..3 {
-        let made = make(&codes, json!({"targetUrl": "https://example.com", "maxScans": 10})).await?;
-        let path = format!("/r/{}", id(&made));
+        let made = create_code(&codes, json!({"targetUrl": "https://example.com", "maxScans": 10})).await?;
+        let path = format!("/r/{}", short_id(&made));
         let answers = try_join_all((0..64).map(|number| containers[number % 16].get(&path).send())).await?;
         let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [&[302; 10][..], &[410; 54]].concat());
-        assert_eq!(look(&codes, id(&made)).await?["scans"]["total"], 10);
+        assert_eq!(get_code(&codes, short_id(&made)).await?["scans"]["total"], 10);
         let used = "SELECT max(used) FROM scan_quotas";
-        assert_eq!(count(&database, used).await?, 10);
+        assert_eq!(query_count(&database, used).await?, 10);
     }
     Ok(())
 }
@@ -155,8 +155,8 @@ async fn bots_and_previews_do_not_use_a_limited_code_up() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let (codes, redirects) =
         try_join(generate(database.url()).start(), redirect(database.url()).start()).await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com", "maxScans": 1})).await?;
-    let path = format!("/r/{}", id(&made));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com", "maxScans": 1})).await?;
+    let path = format!("/r/{}", short_id(&made));
     for _ in 0..3 {
         assert_eq!(person(&redirects, &path, "192.0.2.1", "Googlebot/2.1").send().await?.status, 302);
         assert_eq!(redirects.head(&path).send().await?.status, 302);
@@ -173,10 +173,10 @@ async fn a_limit_set_or_moved_later_counts_the_scans_before_it() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let (codes, redirects) =
         try_join(generate(database.url()).start(), redirect(database.url()).start()).await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com"})).await?;
-    let (path, link) = (format!("/qr/{}", id(&made)), format!("/r/{}", id(&made)));
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let (path, link) = (format!("/qr/{}", short_id(&made)), format!("/r/{}", short_id(&made)));
     let limit = async |most: Value| -> Result<()> {
-        expect(200, &codes.patch(&path).json(&json!({"maxScans": most})).send().await?).map(drop)
+        expect_status(200, &codes.patch(&path).json(&json!({"maxScans": most})).send().await?).map(drop)
     };
     let follow = async |times: usize| -> Result<Vec<u16>> {
         let mut statuses = Vec::new();
@@ -196,6 +196,6 @@ async fn a_limit_set_or_moved_later_counts_the_scans_before_it() -> Result<()> {
     assert_eq!(follow(2).await?, [302; 2]);
     limit(json!(9)).await?;
     assert_eq!(follow(2).await?, [302, 410], "eight before it, those without a limit included");
-    assert_eq!(look(&codes, id(&made)).await?["scans"]["total"], 9);
+    assert_eq!(get_code(&codes, short_id(&made)).await?["scans"]["total"], 9);
     Ok(())
 }

@@ -10,7 +10,9 @@ use harness::{
 };
 use tokio_postgres::NoTls;
 
-use super::containers::{create, created, effects, generate, logged, tried_again, until};
+use super::containers::{
+    count_codes_and_scans, create, create_ok, generate, wait_for_retries, wait_for_sqlstate, wait_until,
+};
 
 /// The caller's request runs while the fault is there and ends; then there is one code.
 async fn survives(
@@ -18,10 +20,10 @@ async fn survives(
     database: &Database,
     fault: impl Future<Output = Result<()>>,
 ) -> Result<Response> {
-    let (made, ended) = tokio::join!(created(lambda), fault);
+    let (made, ended) = tokio::join!(create_ok(lambda), fault);
     ended?;
     let made = made?;
-    assert_eq!(effects(database).await?.0, 1, "exactly once");
+    assert_eq!(count_codes_and_scans(database).await?.0, 1, "exactly once");
     Ok(made)
 }
 
@@ -32,7 +34,7 @@ async fn refused_connections_are_tried_again() -> Result<()> {
     let lambda = generate(proxy.url(&database)).start().await?;
     proxy.refuse().await;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 3).await?;
+        wait_for_retries(&lambda, 3).await?;
         proxy.accept().await
     })
     .await?;
@@ -46,7 +48,7 @@ async fn a_name_may_appear_late() -> Result<()> {
     let url = database.url().replace("127.0.0.1", "db.test");
     let lambda = generate(url).preload(&preload).start().await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 3).await?;
+        wait_for_retries(&lambda, 3).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         preload.resolve("db.test", Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     })
@@ -55,7 +57,7 @@ async fn a_name_may_appear_late() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_server_that_says_not_now_is_asked_again() -> Result<()> {
+async fn a_server_that_cannot_connect_now_is_asked_again() -> Result<()> {
     let postgres = Postgres::builder().start().await?;
     let database = postgres.database().await?;
     let lambda = generate(database.url()).start().await?;
@@ -64,10 +66,10 @@ async fn a_server_that_says_not_now_is_asked_again() -> Result<()> {
         let postgres = postgres.clone();
         tokio::spawn(async move { postgres.stop(Stop::Smart).await })
     };
-    until("new sessions are refused", async || Ok(postgres.admin("postgres").await.is_err())).await?;
+    wait_until("new sessions are refused", async || Ok(postgres.admin("postgres").await.is_err())).await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 2).await?;
-        logged(&postgres, "57P03").await?;
+        wait_for_retries(&lambda, 2).await?;
+        wait_for_sqlstate(&postgres, "57P03").await?;
         drop(session);
         stopping.await??;
         postgres.start_again().await
@@ -85,8 +87,8 @@ async fn a_full_server_is_asked_again() -> Result<()> {
     let occupant = database.client().await?;
     let lambda = generate(database.url()).start().await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 2).await?;
-        logged(&postgres, "53300").await?;
+        wait_for_retries(&lambda, 2).await?;
+        wait_for_sqlstate(&postgres, "53300").await?;
         drop(occupant);
         // For the test's own look at the effects.
         admin.batch_execute(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT -1")).await?;
@@ -114,7 +116,7 @@ async fn a_pooler_that_has_no_server_connection_left_is_asked_again() -> Result<
     occupant.batch_execute("BEGIN").await?;
     let lambda = generate(pooler.url(&database)).start().await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 1).await?;
+        wait_for_retries(&lambda, 1).await?;
         assert!(pooler.log().iter().any(|line| line.contains("query_wait_timeout")), "{:?}", pooler.log());
         drop(occupant);
         Ok(())
@@ -137,7 +139,7 @@ async fn a_pooler_that_takes_no_more_clients_is_asked_again() -> Result<()> {
     };
     let lambda = generate(url).start().await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 2).await?;
+        wait_for_retries(&lambda, 2).await?;
         assert!(pooler.log().iter().any(|line| line.contains("no more connections allowed")));
         drop(occupant);
         Ok(())
@@ -159,7 +161,7 @@ async fn a_pooler_may_be_up_before_its_database() -> Result<()> {
     proxy.refuse().await;
     let lambda = generate(pooler.url(&database)).start().await?;
     survives(&lambda, &database, async {
-        tried_again(&lambda, 2).await?;
+        wait_for_retries(&lambda, 2).await?;
         proxy.accept().await
     })
     .await?;
@@ -170,7 +172,7 @@ async fn a_pooler_may_be_up_before_its_database() -> Result<()> {
 async fn a_connection_may_be_cut_at_any_step_of_tls_and_login() -> Result<()> {
     let database = Postgres::tls().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
-    created(&generate(proxy.url(&database)).start().await?).await?;
+    create_ok(&generate(proxy.url(&database)).start().await?).await?;
     let whole = proxy.counts();
     assert!(whole.client_bytes > 1000 && whole.server_bytes > 1000, "{whole:?}");
     let mut codes = 1;
@@ -182,10 +184,10 @@ async fn a_connection_may_be_cut_at_any_step_of_tls_and_login() -> Result<()> {
         ] {
             let lambda = generate(proxy.url(&database)).start().await?;
             proxy.cut_at(cut_point);
-            created(&lambda).await?;
+            create_ok(&lambda).await?;
             codes += 1;
             ensure!(!proxy.cut_is_pending(), "{cut_point:?} was not reached");
-            ensure!(effects(&database).await?.0 == codes, "exactly once: {cut_point:?}");
+            ensure!(count_codes_and_scans(&database).await?.0 == codes, "exactly once: {cut_point:?}");
         }
     }
     Ok(())
@@ -244,6 +246,6 @@ async fn at_the_deadline_the_caller_is_told_when_to_come_back() -> Result<()> {
         tokio::try_join!(answered(&through[0]), answered(&through[1]))?;
         proxy.end_black_holes();
     }
-    assert_eq!(effects(&database).await?.0, 0);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How containers come and go: connections are named, opened when asked for, and closed at the end.
+//! Connections over the life of a container: named after it, opened in init if configured, closed at shutdown.
 
 use std::time::Duration;
 
@@ -6,37 +6,37 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use harness::{Exit, Message, PgBouncer, Postgres, Proxy};
 
-use super::containers::{code, effects, followed, redirect, until};
+use super::containers::{count_codes_and_scans, follow_ok, insert_code, redirect, wait_until};
 
-/// `Terminate`, the message with which a client leaves.
+/// The message `Terminate`, by which a client ends its session.
 const TERMINATE: Message = Message::Other(b'X');
 
 #[tokio::test]
-async fn a_container_that_is_stopped_says_goodbye() -> Result<()> {
+async fn a_container_that_is_stopped_terminates_its_session() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::recording(database.postgres().address()).await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     for frozen in [false, true] {
         proxy.reset();
         let lambda = redirect(proxy.url(&database)).start().await?;
-        followed(&lambda, id).await?;
+        follow_ok(&lambda, id).await?;
         assert!(!proxy.messages().contains(&TERMINATE));
         if frozen {
             lambda.freeze()?;
         }
         // Half a second, then it would be killed.
         assert_eq!(lambda.terminate().await?, Exit::Code(0));
-        until("the server is told", async || Ok(proxy.messages().contains(&TERMINATE))).await?;
+        wait_until("the server is told", async || Ok(proxy.messages().contains(&TERMINATE))).await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_container_leaves_in_time_when_nobody_listens() -> Result<()> {
+async fn a_container_stops_in_time_when_its_database_does_not_answer() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
     let lambda = redirect(proxy.url(&database)).start().await?;
-    followed(&lambda, code(&database).await?).await?;
+    follow_ok(&lambda, insert_code(&database).await?).await?;
     proxy.black_hole();
     assert_eq!(lambda.terminate().await?, Exit::Code(0));
     Ok(())
@@ -46,35 +46,37 @@ async fn a_container_leaves_in_time_when_nobody_listens() -> Result<()> {
 async fn a_hundred_containers_leave_no_session_behind() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let pooler = PgBouncer::in_front_of(database.postgres()).start().await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     for _ in 0..5 {
         let one = async |at: usize| -> Result<()> {
             let url = if at.is_multiple_of(2) { database.url() } else { pooler.url(&database) };
             let lambda = redirect(url).start().await?;
-            followed(&lambda, id).await?;
+            follow_ok(&lambda, id).await?;
             assert_eq!(lambda.terminate().await?, Exit::Code(0));
             Ok(())
         };
         try_join_all((0..20).map(one)).await?;
     }
-    assert_eq!(effects(&database).await?.1, 100);
-    until("PgBouncer has no client left", async || {
+    assert_eq!(count_codes_and_scans(&database).await?.1, 100);
+    wait_until("PgBouncer has no client left", async || {
         let clients = pooler.admin("SHOW CLIENTS").await?;
         Ok(clients.iter().all(|client| client["database"] != database.name))
     })
     .await?;
     pooler.kill().await?;
-    until("no session is left", async || Ok(database.postgres().sessions(Some(&database.name)).await? == 0))
-        .await
+    wait_until("no session is left", async || {
+        Ok(database.postgres().sessions(Some(&database.name)).await? == 0)
+    })
+    .await
 }
 
 #[tokio::test]
-async fn a_session_bears_the_name_of_function_version_and_container() -> Result<()> {
+async fn the_application_name_tells_function_version_and_container() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     let containers = [redirect(database.url()).start().await?, redirect(database.url()).start().await?];
     for lambda in &containers {
-        followed(lambda, id).await?;
+        follow_ok(lambda, id).await?;
     }
     let names = "SELECT DISTINCT application_name FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE 'tessera/qr-redirect/$LATEST/________'";
@@ -90,7 +92,7 @@ async fn a_connection_can_be_opened_ahead_of_the_first_request() -> Result<()> {
     let lambda = redirect(proxy.url(&database)).env("TESSERA_CONNECT", "init").start().await?;
     assert_eq!(proxy.counts().connections, 1, "before it asks for its first event");
     proxy.reset();
-    followed(&lambda, code(&database).await?).await?;
+    follow_ok(&lambda, insert_code(&database).await?).await?;
     assert_eq!(proxy.round_trips(), 1);
     Ok(())
 }
@@ -98,7 +100,7 @@ async fn a_connection_can_be_opened_ahead_of_the_first_request() -> Result<()> {
 #[tokio::test]
 async fn a_database_that_is_away_during_init_is_no_reason_not_to_start() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     for hangs in [false, true] {
         let proxy = Proxy::of(database.postgres()).await?;
         if hangs {
@@ -113,7 +115,7 @@ async fn a_database_that_is_away_during_init_is_no_reason_not_to_start() -> Resu
         } else {
             proxy.accept().await?;
         }
-        followed(&lambda, id).await?;
+        follow_ok(&lambda, id).await?;
     }
     Ok(())
 }

@@ -1,59 +1,49 @@
-//! The main job's two functions, what their callers do, and what must then be in the database.
+//! Requests to `qr-generate` and `qr-redirect` under faults, what must be in the database afterwards, and conditions to
+//! wait for.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use harness::{Database, Lambda, LambdaBuilder, Postgres, Response};
+use harness::{Database, Lambda, Postgres, Response};
 use serde_json::json;
 use tokio_postgres::Client;
 
-/// `qr-generate` for callers without a key.
-pub(crate) fn generate(url: impl Into<String>) -> LambdaBuilder {
-    Lambda::builder("qr-generate")
-        .env("DATABASE_URL", url)
-        .env("PUBLIC_BASE_URL", "https://q.example")
-        .env("ANONYMOUS_OWNER", "anonymous")
-}
+pub(crate) use crate::api::functions::{generate, redirect};
 
-/// `qr-redirect`.
-pub(crate) fn redirect(url: impl Into<String>) -> LambdaBuilder {
-    Lambda::builder("qr-redirect").env("DATABASE_URL", url)
-}
-
-/// A code made past the functions, so that a redirect has one to follow.
-pub(crate) async fn code(database: &Database) -> Result<&'static str> {
+/// Inserts a code by SQL, so that a redirect has one to follow, and returns its id.
+pub(crate) async fn insert_code(database: &Database) -> Result<&'static str> {
     let insert = "INSERT INTO codes (id_key, short_id, owner, target_url, created_by, last_edit)
         VALUES ('C0DE', 'CODE', 'anonymous', 'https://example.com', gen_random_uuid(), gen_random_uuid())";
     database.client().await?.batch_execute(insert).await?;
     Ok("CODE")
 }
 
-/// Makes a code.
+/// Sends a request to create a code.
 pub(crate) async fn create(lambda: &Lambda) -> Result<Response> {
     lambda.post("/qr").json(&json!({"targetUrl": "https://example.com"})).send().await
 }
 
-/// Makes a code, and says so if that did not work.
-pub(crate) async fn created(lambda: &Lambda) -> Result<Response> {
+/// Creates a code; any answer but 201 is an error.
+pub(crate) async fn create_ok(lambda: &Lambda) -> Result<Response> {
     let response = create(lambda).await?;
     ensure!(response.status == 201, "{}: {}\n{}", response.status, response.text(), lambda.logs().join("\n"));
     Ok(response)
 }
 
-/// Follows the code `id`, and says so if that did not work.
-pub(crate) async fn followed(lambda: &Lambda, id: &str) -> Result<Response> {
+/// Follows the code `id`; any answer but 302 is an error.
+pub(crate) async fn follow_ok(lambda: &Lambda, id: &str) -> Result<Response> {
     let response = lambda.get(&format!("/r/{id}")).send().await?;
     ensure!(response.status == 302, "{}: {}\n{}", response.status, response.text(), lambda.logs().join("\n"));
     Ok(response)
 }
 
-/// How many codes there are, and how many scans, which are counted in two places.
-pub(crate) async fn effects(database: &Database) -> Result<(i64, i64)> {
-    effects_seen_by(&database.client().await?).await
+/// Counts codes and scans. Scans are counted in two tables, which must agree.
+pub(crate) async fn count_codes_and_scans(database: &Database) -> Result<(i64, i64)> {
+    count_codes_and_scans_on(&database.client().await?).await
 }
 
-/// The same, on another server.
-pub(crate) async fn effects_seen_by(client: &Client) -> Result<(i64, i64)> {
+/// Does the same as [`count_codes_and_scans`], on the server of `client`.
+pub(crate) async fn count_codes_and_scans_on(client: &Client) -> Result<(i64, i64)> {
     let count = "SELECT (SELECT count(*) FROM codes), (SELECT count(*) FROM scans),
         (SELECT coalesce(sum(total + bots), 0)::bigint FROM scan_totals)";
     let row = client.query_typed_one(count, &[]).await?;
@@ -62,33 +52,33 @@ pub(crate) async fn effects_seen_by(client: &Client) -> Result<(i64, i64)> {
     Ok((codes, scans))
 }
 
-/// Waits until the function has tried again `times` times.
-pub(crate) async fn tried_again(lambda: &Lambda, times: usize) -> Result<()> {
+/// Waits until the function has sent statements again `times` times.
+pub(crate) async fn wait_for_retries(lambda: &Lambda, times: usize) -> Result<()> {
     let tries =
         || lambda.json_logs().iter().filter(|line| line["message"] == "database: trying again").count();
-    until("the function tries again", async || Ok(tries() >= times)).await
+    wait_until("the function tries again", async || Ok(tries() >= times)).await
 }
 
-/// Waits until the function's log has this text. It is collected apart from the answers.
-pub(crate) async fn says(lambda: &Lambda, text: &str) -> Result<()> {
-    until(text, async || Ok(lambda.logs().iter().any(|line| line.contains(text)))).await
+/// Waits until the function's log has this text, which may arrive later than the answer.
+pub(crate) async fn wait_for_log(lambda: &Lambda, text: &str) -> Result<()> {
+    wait_until(text, async || Ok(lambda.logs().iter().any(|line| line.contains(text)))).await
 }
 
-/// Waits until a statement of a function waits for a lock.
-pub(crate) async fn stuck(database: &Database) -> Result<()> {
+/// Waits until a statement of a function is blocked by a lock.
+pub(crate) async fn wait_for_blocked_statement(database: &Database) -> Result<()> {
     let waiting = "SELECT 1 FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND application_name <> 'harness' AND datname = current_database()";
     let admin = database.postgres().admin(&database.name).await?;
-    until("a statement is stuck", async || Ok(!admin.query_typed(waiting, &[]).await?.is_empty())).await
+    wait_until("a statement is stuck", async || Ok(!admin.query_typed(waiting, &[]).await?.is_empty())).await
 }
 
 /// Waits until the server's log has an entry with this SQLSTATE.
-pub(crate) async fn logged(postgres: &Postgres, sqlstate: &str) -> Result<()> {
-    until(sqlstate, async || Ok(postgres.log()?.iter().any(|entry| entry.sqlstate == sqlstate))).await
+pub(crate) async fn wait_for_sqlstate(postgres: &Postgres, sqlstate: &str) -> Result<()> {
+    wait_until(sqlstate, async || Ok(postgres.log()?.iter().any(|entry| entry.sqlstate == sqlstate))).await
 }
 
 /// Waits for `condition`, 20 s at most.
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result<()> {
+pub(crate) async fn wait_until(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result<()> {
     let wait = async {
         while !condition().await? {
             tokio::time::sleep(Duration::from_millis(5)).await;

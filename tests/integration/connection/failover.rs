@@ -7,7 +7,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use harness::{Database, Lambda, PgBouncer, Postgres, Preload, Proxy, Stop};
 
-use super::containers::{created, effects, effects_seen_by, generate, stuck, tried_again, until};
+use super::containers::{
+    count_codes_and_scans, count_codes_and_scans_on, create_ok, generate, wait_for_blocked_statement,
+    wait_for_retries, wait_until,
+};
 
 /// A primary and its standby.
 async fn pair() -> Result<(Postgres, Postgres, Database)> {
@@ -18,11 +21,11 @@ async fn pair() -> Result<(Postgres, Postgres, Database)> {
 }
 
 async fn codes_on(postgres: &Postgres, database: &Database) -> Result<i64> {
-    Ok(effects_seen_by(&postgres.admin(&database.name).await?).await?.0)
+    Ok(count_codes_and_scans_on(&postgres.admin(&database.name).await?).await?.0)
 }
 
 async fn replicated(standby: &Postgres, database: &Database, codes: i64) -> Result<()> {
-    until("the standby has it", async || {
+    wait_until("the standby has it", async || {
         Ok(codes_on(standby, database).await.is_ok_and(|there| there == codes))
     })
     .await
@@ -33,13 +36,13 @@ async fn a_primary_that_became_read_only_is_left_for_the_new_one() -> Result<()>
     let (primary, standby, database) = pair().await?;
     let proxy = Proxy::of(&primary).await?;
     let lambda = generate(proxy.url(&database)).start().await?;
-    created(&lambda).await?;
+    create_ok(&lambda).await?;
     replicated(&standby, &database, 1).await?;
 
     primary.set("default_transaction_read_only", Some("on")).await?;
     let moved = AtomicBool::new(false);
     let moving = async {
-        tried_again(&lambda, 2).await?;
+        wait_for_retries(&lambda, 2).await?;
         let before = codes_on(&primary, &database).await?;
         replicated(&standby, &database, before).await?;
         standby.promote().await?;
@@ -51,7 +54,7 @@ async fn a_primary_that_became_read_only_is_left_for_the_new_one() -> Result<()>
     let creating = async {
         let mut made = 1;
         while !moved.load(Ordering::Relaxed) {
-            created(&lambda).await?;
+            create_ok(&lambda).await?;
             made += 1;
         }
         anyhow::Ok(made)
@@ -74,17 +77,17 @@ async fn a_name_that_moves_to_another_server_is_followed() -> Result<()> {
     preload.resolve("db.test", Some(old.address().ip()))?;
     let url = old.url(&database).replace("127.0.0.1", "db.test");
     let lambda = generate(url).preload(&preload).start().await?;
-    created(&lambda).await?;
+    create_ok(&lambda).await?;
     replicated(&standby, &database, 1).await?;
 
     old.refuse().await;
     primary.stop(Stop::Immediate).await?;
     let moved = async {
-        tried_again(&lambda, 2).await?;
+        wait_for_retries(&lambda, 2).await?;
         standby.promote().await?;
         preload.resolve("db.test", Some(there.ip()))
     };
-    let (answer, moved) = tokio::join!(created(&lambda), moved);
+    let (answer, moved) = tokio::join!(create_ok(&lambda), moved);
     moved?;
     answer?;
     assert_eq!(codes_on(&standby, &database).await?, 2);
@@ -97,17 +100,17 @@ async fn survives_the_end_of_its_server(
     lambda: &Lambda,
     how: Stop,
 ) -> Result<()> {
-    created(lambda).await?;
+    create_ok(lambda).await?;
     let admin = postgres.admin(&database.name).await?;
     admin.batch_execute("BEGIN; LOCK TABLE codes").await?;
     let restart = async {
-        stuck(database).await?;
+        wait_for_blocked_statement(database).await?;
         postgres.restart(how).await
     };
-    let (answer, restarted) = tokio::join!(created(lambda), restart);
+    let (answer, restarted) = tokio::join!(create_ok(lambda), restart);
     restarted?;
     answer?;
-    ensure!(effects(database).await?.0 == 2, "each code once");
+    ensure!(count_codes_and_scans(database).await?.0 == 2, "each code once");
     Ok(())
 }
 
@@ -130,19 +133,19 @@ async fn a_server_that_stops_or_crashes_under_a_statement_is_waited_for() -> Res
 async fn a_session_that_is_terminated_under_a_statement_is_replaced() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let lambda = generate(database.url()).start().await?;
-    created(&lambda).await?;
+    create_ok(&lambda).await?;
     let admin = database.postgres().admin(&database.name).await?;
     admin.batch_execute("BEGIN; LOCK TABLE codes").await?;
     let terminate = async {
-        stuck(&database).await?;
+        wait_for_blocked_statement(&database).await?;
         database.postgres().terminate_sessions(&database.name).await?;
-        tried_again(&lambda, 1).await?;
+        wait_for_retries(&lambda, 1).await?;
         admin.batch_execute("COMMIT").await?;
         anyhow::Ok(())
     };
-    let (answer, terminated) = tokio::join!(created(&lambda), terminate);
+    let (answer, terminated) = tokio::join!(create_ok(&lambda), terminate);
     terminated?;
     answer?;
-    assert_eq!(effects(&database).await?.0, 2);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 2);
     Ok(())
 }

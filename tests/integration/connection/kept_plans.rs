@@ -9,9 +9,9 @@ use tessera_postgres::plans::{self, PlanState, PlanStatus};
 use tessera_postgres::{Plan, Statement};
 use tokio_postgres::Client;
 
+use crate::api::functions::{create_code, generate, redirect, short_id};
 use crate::operator::doctor::examine;
-use crate::api::functions::{generate, id, make, redirect};
-use crate::operator::doctor_and_health::{alone, has_pg_stat_statements};
+use crate::operator::doctor_and_health::{dedicated_database, has_pg_stat_statements};
 
 fn kept() -> Vec<&'static Statement> {
     ALL.iter().copied().filter(|statement| statement.plan == Plan::Kept).collect()
@@ -46,7 +46,7 @@ async fn a_redirect_is_planned_once_a_session_and_never_by_its_text_again() -> R
     if !has_pg_stat_statements().await? {
         return Ok(());
     }
-    let database = alone(&[
+    let database = dedicated_database(&[
         ("shared_preload_libraries", "pg_stat_statements"),
         ("pg_stat_statements.track", "all"),
         ("pg_stat_statements.track_planning", "on"),
@@ -56,8 +56,8 @@ async fn a_redirect_is_planned_once_a_session_and_never_by_its_text_again() -> R
     admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
     let (codes, redirects) =
         (generate(database.url()).start().await?, redirect(database.url()).start().await?);
-    let made = make(&codes, json!({"targetUrl": "https://example.com/"})).await?;
-    follow(&redirects, id(&made), 21).await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+    follow(&redirects, short_id(&made), 21).await?;
     let mut seen = calls_and_plans(&admin).await?;
     seen.sort_unstable();
     // The first statement of the session as text, the others inside the function, which plans once.
@@ -86,13 +86,13 @@ async fn a_missing_function_costs_one_round_trip_and_no_error() -> Result<()> {
     let proxy = Proxy::of(database.postgres()).await?;
     let (codes, redirects) =
         (generate(database.url()).start().await?, redirect(proxy.url(&database)).start().await?);
-    let made = make(&codes, json!({"targetUrl": "https://example.com/"})).await?;
-    follow(&redirects, id(&made), 2).await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+    follow(&redirects, short_id(&made), 2).await?;
     client.batch_execute(&format!("DROP FUNCTION {}", function_of(&client, "qr.redirect").await?)).await?;
     let mut round_trips = Vec::new();
     for _ in 0..3 {
         proxy.reset();
-        follow(&redirects, id(&made), 1).await?;
+        follow(&redirects, short_id(&made), 1).await?;
         round_trips.push(proxy.round_trips());
     }
     assert_eq!(round_trips, [2, 1, 1], "the function is not asked for each time");
@@ -106,11 +106,11 @@ async fn a_missing_function_costs_one_round_trip_and_no_error() -> Result<()> {
 async fn a_column_of_another_type_than_declared_is_an_error_and_no_panic() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;
-    let made = make(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com/"})).await?;
     database.client().await?.batch_execute("ALTER TABLE codes ALTER target_url TYPE varchar").await?;
     let redirects = redirect(database.url()).start().await?;
     for sent_as in ["text", "a call"] {
-        assert_eq!(redirects.get(&format!("/r/{}", id(&made))).send().await?.status, 500, "{sent_as}");
+        assert_eq!(redirects.get(&format!("/r/{}", short_id(&made))).send().await?.status, 500, "{sent_as}");
     }
     let log = redirects.logs().join("\n");
     assert!(log.contains("the answer is not of the declared shape"), "{log}");
@@ -196,8 +196,8 @@ async fn doctor_names_plans_that_are_missing_or_changed() -> Result<()> {
         ))
         .await?;
     let examined = examine(database.url()).await?;
-    examined.names("kept_plans", "warn", "missing: qr.redirect", "migrate up")?;
-    examined.names("kept_plans", "warn", "changed by somebody: qr.get", "migrate up")?;
+    examined.expect_check("kept_plans", "warn", "missing: qr.redirect", "migrate up")?;
+    examined.expect_check("kept_plans", "warn", "changed by somebody: qr.get", "migrate up")?;
     schema::up(&client).await?;
     assert_eq!(examine(database.url()).await?.check("kept_plans")?["verdict"], "ok");
     Ok(())

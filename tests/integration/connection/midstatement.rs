@@ -133,14 +133,14 @@ async fn run(database: &Database, statement: &Statement) -> Result<Vec<Value>> {
     let sample = sample(statement).with_context(|| format!("{} has no sample", statement.name))?;
     let parameters: Vec<&(dyn ToSql + Sync)> = sample.iter().map(|value| value.as_ref() as _).collect();
     let rows = database.query(statement, &parameters, Deadline::after(Duration::from_secs(9))).await?;
-    if answers_the_same(statement) { rows.iter().map(shown).collect() } else { Ok(Vec::new()) }
+    if answers_the_same(statement) { rows.iter().map(row_to_json).collect() } else { Ok(Vec::new()) }
 }
 
 /// What a claim found for the alarms: how the server fares, which a second sending finds otherwise.
 const GAUGES: [&str; 2] = ["queue_depth", "connections_used_percent"];
 
 /// A row as JSON, without the times and gauges in it.
-fn shown(row: &Row) -> Result<Value> {
+fn row_to_json(row: &Row) -> Result<Value> {
     let column = |(at, column): (usize, &tokio_postgres::Column)| {
         let value = match *column.type_() {
             _ if GAUGES.contains(&column.name()) => json!("a gauge"),
@@ -158,16 +158,18 @@ fn shown(row: &Row) -> Result<Value> {
             Type::TIMESTAMPTZ => json!(row.try_get::<_, Option<Timestamp>>(at)?),
             ref other => bail!("{}: a column of type {other} cannot be compared yet", column.name()),
         };
-        Ok(timeless(value))
+        Ok(without_times(value))
     };
     row.columns().iter().enumerate().map(column).collect()
 }
 
-fn timeless(value: Value) -> Value {
+fn without_times(value: Value) -> Value {
     match value {
         Value::String(text) if text.parse::<Timestamp>().is_ok() => json!("a time"),
-        Value::Array(items) => items.into_iter().map(timeless).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, timeless(value))).collect(),
+        Value::Array(items) => items.into_iter().map(without_times).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, without_times(value))).collect()
+        }
         value => value,
     }
 }
@@ -183,7 +185,7 @@ async fn contents(database: &TestDatabase) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for row in client.query_typed(&rows, &[]).await? {
             let Json(row): Json<Value> = row.try_get(0)?;
-            lines.push(format!("{table}: {}", timeless(row)));
+            lines.push(format!("{table}: {}", without_times(row)));
         }
         lines.sort();
         contents.extend(lines);

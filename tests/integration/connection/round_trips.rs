@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use harness::{Lambda, PgBouncer, Postgres, Proxy, Request};
 use serde_json::json;
 
-use crate::api::functions::{generate, generate_for_keys, id, key, make, redirect};
+use crate::api::functions::{create_code, create_key, generate, generate_for_keys, redirect, short_id};
 
 /// Requests of every kind but creating, for a code that they leave deleted. Their answers are all good ones.
 fn requests<'a>(codes: &'a Lambda, redirects: &'a Lambda, id: &str) -> Vec<(&'static str, Request<'a>)> {
@@ -34,7 +34,7 @@ async fn each_request_is_one_round_trip() -> Result<()> {
     let proxy = Proxy::recording(database.postgres().address()).await?;
     let codes = generate_for_keys(proxy.url(&database)).start().await?;
     let redirects = redirect(proxy.url(&database)).start().await?;
-    let bearer = format!("Bearer {}", key(&database, "me", &["qr:read", "qr:write"]).await?);
+    let bearer = format!("Bearer {}", create_key(&database, "me", &["qr:read", "qr:write"]).await?);
 
     // Both containers connect.
     codes.get("/qr").header("authorization", &bearer).send().await?;
@@ -44,7 +44,7 @@ async fn each_request_is_one_round_trip() -> Result<()> {
     let made = create.json(&json!({"targetUrl": "https://example.com", "tags": ["a"]})).send().await?;
     assert_eq!((made.status, proxy.round_trips()), (201, 1), "create");
 
-    for (what, request) in requests(&codes, &redirects, id(&made.json()?)) {
+    for (what, request) in requests(&codes, &redirects, short_id(&made.json()?)) {
         proxy.reset();
         let answer = request.header("authorization", &bearer).send().await?;
         assert!(answer.status < 400, "{what}: {} {}", answer.status, answer.text());
@@ -103,8 +103,8 @@ async fn no_statement_is_ever_named() -> Result<()> {
     let url = postgres.url_at(proxy.address(), &database.name);
     let (codes, redirects) = (generate(&url).start().await?, redirect(&url).start().await?);
     for _ in 0..3 {
-        let made = make(&codes, json!({"targetUrl": "https://example.com", "tags": ["a"]})).await?;
-        for (what, request) in requests(&codes, &redirects, id(&made)) {
+        let made = create_code(&codes, json!({"targetUrl": "https://example.com", "tags": ["a"]})).await?;
+        for (what, request) in requests(&codes, &redirects, short_id(&made)) {
             let answer = request.send().await?;
             assert!(answer.status < 400, "{what}: {} {}", answer.status, answer.text());
         }

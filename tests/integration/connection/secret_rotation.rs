@@ -6,19 +6,19 @@ use anyhow::{Result, ensure};
 use harness::{Database, LambdaBuilder, PASSWORD, Postgres, Proxy, ROLE, SecretsManager};
 use serde_json::json;
 
-use super::containers::{create, created, effects, generate, says, tried_again};
+use super::containers::{count_codes_and_scans, create, create_ok, generate, wait_for_log, wait_for_retries};
 
 const NEW_PASSWORD: &str = "another-Passw0rd";
 
 /// A secret and a function that reads it. The proxy in between counts the reads.
-struct Vault {
+struct TestSecret {
     secrets: &'static SecretsManager,
     name: String,
     proxy: Proxy,
 }
 
-impl Vault {
-    async fn of(database: &Database, name: &str) -> Result<Self> {
+impl TestSecret {
+    async fn new(database: &Database, name: &str) -> Result<Self> {
         let secrets = SecretsManager::shared().await?;
         let name = format!("{}/{name}", database.postgres().address().port());
         Ok(Self { secrets, name, proxy: Proxy::start(secrets.address()).await? })
@@ -28,7 +28,7 @@ impl Vault {
         self.secrets.put(&self.name, text).await
     }
 
-    fn reads(&self) -> usize {
+    fn read_count(&self) -> usize {
         self.proxy.counts().answered
     }
 
@@ -73,14 +73,14 @@ async fn a_secret_may_have_any_of_its_shapes_and_is_read_once() -> Result<()> {
     .iter()
     .enumerate()
     {
-        let vault = Vault::of(&database, &format!("shape-{at}")).await?;
-        vault.put(text).await?;
+        let secret = TestSecret::new(&database, &format!("shape-{at}")).await?;
+        secret.put(text).await?;
         let lambda =
-            vault.function().env("DATABASE_CA", authority.clone().unwrap_or_default()).start().await?;
-        assert_eq!(vault.reads(), 0, "not before it is needed");
-        created(&lambda).await?;
-        created(&lambda).await?;
-        assert_eq!(vault.reads(), 1);
+            secret.function().env("DATABASE_CA", authority.clone().unwrap_or_default()).start().await?;
+        assert_eq!(secret.read_count(), 0, "not before it is needed");
+        create_ok(&lambda).await?;
+        create_ok(&lambda).await?;
+        assert_eq!(secret.read_count(), 1);
     }
     Ok(())
 }
@@ -88,16 +88,16 @@ async fn a_secret_may_have_any_of_its_shapes_and_is_read_once() -> Result<()> {
 #[tokio::test]
 async fn a_password_that_changed_is_read_again_once() -> Result<()> {
     let database = database().await?;
-    let vault = Vault::of(&database, "rotated").await?;
-    vault.put(&database.url()).await?;
-    let lambda = vault.function().start().await?;
-    created(&lambda).await?;
-    vault.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await?;
+    let secret = TestSecret::new(&database, "rotated").await?;
+    secret.put(&database.url()).await?;
+    let lambda = secret.function().start().await?;
+    create_ok(&lambda).await?;
+    secret.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await?;
     change_password(&database).await?;
-    created(&lambda).await?;
-    created(&lambda).await?;
-    assert_eq!(vault.reads(), 2);
-    assert_eq!(effects(&database).await?.0, 3);
+    create_ok(&lambda).await?;
+    create_ok(&lambda).await?;
+    assert_eq!(secret.read_count(), 2);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 3);
     Ok(())
 }
 
@@ -105,19 +105,19 @@ async fn a_password_that_changed_is_read_again_once() -> Result<()> {
 #[tokio::test]
 async fn a_secret_may_change_after_the_password() -> Result<()> {
     let database = database().await?;
-    let vault = Vault::of(&database, "late").await?;
-    vault.put(&database.url()).await?;
-    let lambda = vault.function().start().await?;
-    created(&lambda).await?;
+    let secret = TestSecret::new(&database, "late").await?;
+    secret.put(&database.url()).await?;
+    let lambda = secret.function().start().await?;
+    create_ok(&lambda).await?;
     change_password(&database).await?;
     let rotate = async {
-        tried_again(&lambda, 3).await?;
-        vault.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await
+        wait_for_retries(&lambda, 3).await?;
+        secret.put(&database.url().replace(PASSWORD, NEW_PASSWORD)).await
     };
-    let (answer, rotated) = tokio::join!(created(&lambda), rotate);
+    let (answer, rotated) = tokio::join!(create_ok(&lambda), rotate);
     rotated?;
     answer?;
-    assert_eq!(effects(&database).await?.0, 2);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 2);
     Ok(())
 }
 
@@ -135,20 +135,20 @@ fn max_reads(time: Duration) -> usize {
 #[tokio::test]
 async fn a_secret_that_stays_wrong_is_one_clear_error_and_no_storm() -> Result<()> {
     let database = database().await?;
-    let vault = Vault::of(&database, "wrong").await?;
-    vault.put(&database.url().replace(PASSWORD, "wr0ng")).await?;
-    let lambda = vault.function().timeout(Duration::from_secs(3)).start().await?;
+    let secret = TestSecret::new(&database, "wrong").await?;
+    secret.put(&database.url().replace(PASSWORD, "wr0ng")).await?;
+    let lambda = secret.function().timeout(Duration::from_secs(3)).start().await?;
     let begun = Instant::now();
     for _ in 0..30 {
         let answer = create(&lambda).await?;
         ensure!(answer.status == 503 && answer.header("retry-after") == "2", "{}", answer.text());
     }
-    let (reads, most) = (vault.reads(), max_reads(begun.elapsed()));
+    let (reads, most) = (secret.read_count(), max_reads(begun.elapsed()));
     assert!(reads <= most, "{reads} reads for 30 requests, and at most {most} in this time");
     let logins =
         database.postgres().log()?.iter().filter(|entry| entry.text.starts_with("FATAL:  password")).count();
     assert!((1..=reads).contains(&logins), "{logins} logins after {reads} reads");
-    says(&lambda, "DATABASE_SECRET_ARN: the database refuses the secret's user or password").await?;
+    wait_for_log(&lambda, "DATABASE_SECRET_ARN: the database refuses the secret's user or password").await?;
     assert!(!lambda.logs().join("\n").contains("wr0ng"), "the password is in the log");
     Ok(())
 }
@@ -156,15 +156,15 @@ async fn a_secret_that_stays_wrong_is_one_clear_error_and_no_storm() -> Result<(
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_names_the_variable() -> Result<()> {
     let database = database().await?;
-    let vault = Vault::of(&database, "missing").await?;
-    let lambda = vault.function().start().await?;
+    let secret = TestSecret::new(&database, "missing").await?;
+    let lambda = secret.function().start().await?;
     assert_eq!(create(&lambda).await?.status, 503);
-    says(&lambda, "DATABASE_SECRET_ARN: Secrets Manager did not give the secret").await?;
-    vault.put("mysql://me:hunter2@localhost/db").await?;
+    wait_for_log(&lambda, "DATABASE_SECRET_ARN: Secrets Manager did not give the secret").await?;
+    secret.put("mysql://me:hunter2@localhost/db").await?;
     assert_eq!(create(&lambda).await?.status, 503);
     assert!(!lambda.logs().join("\n").contains("hunter2"));
     // Mended, it is taken without a restart.
-    vault.put(&database.url()).await?;
-    created(&lambda).await?;
+    secret.put(&database.url()).await?;
+    create_ok(&lambda).await?;
     Ok(())
 }

@@ -7,7 +7,9 @@ use futures_util::future::{join_all, try_join_all};
 use harness::{Database, Lambda, PgBouncer, Postgres, Proxy};
 use serde_json::json;
 
-use super::containers::{code, created, effects, followed, generate, redirect, stuck};
+use super::containers::{
+    count_codes_and_scans, create_ok, follow_ok, generate, insert_code, redirect, wait_for_blocked_statement,
+};
 
 const CONTAINERS: usize = 64;
 const REQUESTS: usize = 10;
@@ -21,7 +23,7 @@ async fn many_containers_share_a_small_pool() -> Result<()> {
         .setting("auth_type", "trust")
         .start()
         .await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     let url = pooler.url(&database);
     let start = |at: usize| if at.is_multiple_of(2) { generate(&url) } else { redirect(&url) }.start();
     let containers = try_join_all((0..CONTAINERS).map(start)).await?;
@@ -29,9 +31,9 @@ async fn many_containers_share_a_small_pool() -> Result<()> {
     let work = async |(at, lambda): (usize, &Lambda)| -> Result<()> {
         for _ in 0..REQUESTS {
             if at % 2 == 0 {
-                created(lambda).await?
+                create_ok(lambda).await?
             } else {
-                followed(lambda, id).await?
+                follow_ok(lambda, id).await?
             };
         }
         Ok(())
@@ -41,7 +43,7 @@ async fn many_containers_share_a_small_pool() -> Result<()> {
     // Before the test itself has a session there.
     assert!(database.postgres().sessions(Some(&database.name)).await? <= 4);
     let each = i64::try_from(CONTAINERS / 2 * REQUESTS)?;
-    assert_eq!(effects(&database).await?, (1 + each, each));
+    assert_eq!(count_codes_and_scans(&database).await?, (1 + each, each));
     let log = database.log()?;
     assert!(log.len() > CONTAINERS * REQUESTS, "the server logs statements");
     let named: Vec<_> = log.iter().filter_map(|entry| entry.named_statement()).collect();
@@ -66,12 +68,12 @@ async fn busy_container(database: &Database, limit: Duration) -> Result<(Lambda,
 #[tokio::test]
 async fn requests_of_one_container_share_a_connection_and_its_round_trips() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     let (lambda, proxy) = busy_container(&database, Duration::from_secs(10)).await?;
-    followed(&lambda, id).await?;
+    follow_ok(&lambda, id).await?;
     proxy.reset();
-    try_join_all((0..320).map(|_| followed(&lambda, id))).await?;
-    assert_eq!(effects(&database).await?, (1, 321));
+    try_join_all((0..320).map(|_| follow_ok(&lambda, id))).await?;
+    assert_eq!(count_codes_and_scans(&database).await?, (1, 321));
     // On a machine that is short of CPU time a slow statement may step aside.
     assert!(proxy.counts().connections < 8, "the connection is shared");
     // One after the other they would have taken 320.
@@ -79,8 +81,9 @@ async fn requests_of_one_container_share_a_connection_and_its_round_trips() -> R
     Ok(())
 }
 
-/// Codes of which one is limited, so that its scans queue on a row, which somebody holds.
-async fn one_stuck(database: &Database) -> Result<tokio_postgres::Client> {
+/// Makes a code with a limit, and holds the row lock that its scans wait for until the client that is returned is
+/// dropped.
+async fn block_one_code(database: &Database) -> Result<tokio_postgres::Client> {
     let limit = "INSERT INTO codes (id_key, short_id, owner, target_url, max_scans, created_by, last_edit)
             VALUES ('BUSY', 'BUSY', 'anonymous', 'https://example.com', 9, gen_random_uuid(), gen_random_uuid());
         INSERT INTO scan_quotas (code_id, used) SELECT id, 0 FROM codes WHERE id_key = 'BUSY'";
@@ -93,16 +96,16 @@ async fn one_stuck(database: &Database) -> Result<tokio_postgres::Client> {
 #[tokio::test]
 async fn a_statement_that_is_stuck_does_not_hold_up_its_neighbours() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
-    let holder = one_stuck(&database).await?;
+    let id = insert_code(&database).await?;
+    let holder = block_one_code(&database).await?;
     // Three stuck requests and a time limit that no neighbour would keep behind one of them.
     let (lambda, _proxy) = busy_container(&database, Duration::from_secs(4)).await?;
-    followed(&lambda, id).await?;
-    let held_up = join_all((0..3).map(|_| followed(&lambda, "BUSY")));
+    follow_ok(&lambda, id).await?;
+    let held_up = join_all((0..3).map(|_| follow_ok(&lambda, "BUSY")));
     let neighbours = async {
-        stuck(&database).await?;
+        wait_for_blocked_statement(&database).await?;
         for _ in 0..4 {
-            try_join_all((0..16).map(|_| followed(&lambda, id))).await?;
+            try_join_all((0..16).map(|_| follow_ok(&lambda, id))).await?;
         }
         let sessions = database.postgres().sessions(Some(&database.name)).await?;
         ensure!((2..=4).contains(&sessions), "the stuck ones have connections of their own: {sessions}");
@@ -114,24 +117,24 @@ async fn a_statement_that_is_stuck_does_not_hold_up_its_neighbours() -> Result<(
     for answer in held_up {
         answer?;
     }
-    assert_eq!(effects(&database).await?, (2, 1 + 64 + 3));
+    assert_eq!(count_codes_and_scans(&database).await?, (2, 1 + 64 + 3));
     Ok(())
 }
 
 #[tokio::test]
 async fn a_statement_that_stays_stuck_fails_alone() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
-    let holder = one_stuck(&database).await?;
+    let id = insert_code(&database).await?;
+    let holder = block_one_code(&database).await?;
     let (lambda, _proxy) = busy_container(&database, Duration::from_secs(2)).await?;
-    followed(&lambda, id).await?;
+    follow_ok(&lambda, id).await?;
     let (held_up, neighbours) =
-        tokio::join!(lambda.get("/r/BUSY").send(), try_join_all((0..64).map(|_| followed(&lambda, id))),);
+        tokio::join!(lambda.get("/r/BUSY").send(), try_join_all((0..64).map(|_| follow_ok(&lambda, id))),);
     neighbours?;
     assert_eq!(held_up?.status, 503);
     drop(holder);
-    followed(&lambda, id).await?;
-    assert_eq!(effects(&database).await?, (2, 66));
+    follow_ok(&lambda, id).await?;
+    assert_eq!(count_codes_and_scans(&database).await?, (2, 66));
     Ok(())
 }
 
@@ -139,15 +142,15 @@ async fn a_statement_that_stays_stuck_fails_alone() -> Result<()> {
 async fn a_request_that_is_refused_does_not_harm_its_neighbours() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let lambda = generate(database.url()).concurrency(32).start().await?;
-    created(&lambda).await?;
+    create_ok(&lambda).await?;
     let mine = json!({"targetUrl": "https://example.com", "shortId": "MINE"});
     let same = (0..16).map(|_| lambda.post("/qr").json(&mine).send());
-    let (same, others) = tokio::join!(try_join_all(same), try_join_all((0..16).map(|_| created(&lambda))));
+    let (same, others) = tokio::join!(try_join_all(same), try_join_all((0..16).map(|_| create_ok(&lambda))));
     others?;
     let mut statuses: Vec<_> = same?.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!((statuses[0], &statuses[1..]), (201, [409; 15].as_slice()));
-    assert_eq!(effects(&database).await?.0, 18);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 18);
     Ok(())
 }
 
@@ -155,19 +158,19 @@ async fn a_request_that_is_refused_does_not_harm_its_neighbours() -> Result<()> 
 #[tokio::test]
 async fn requests_that_lose_their_connection_together_open_one() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
-    let id = code(&database).await?;
+    let id = insert_code(&database).await?;
     let (lambda, proxy) = busy_container(&database, Duration::from_secs(10)).await?;
-    followed(&lambda, id).await?;
+    follow_ok(&lambda, id).await?;
     for silently in [false, true] {
         proxy.reset();
-        let before = effects(&database).await?.1;
+        let before = count_codes_and_scans(&database).await?.1;
         if silently {
             proxy.black_hole_open_connections();
         } else {
             proxy.cut_all();
         }
-        try_join_all((0..32).map(|_| followed(&lambda, id))).await?;
-        assert_eq!(effects(&database).await?.1, before + 32);
+        try_join_all((0..32).map(|_| follow_ok(&lambda, id))).await?;
+        assert_eq!(count_codes_and_scans(&database).await?.1, before + 32);
         let opened = proxy.counts().connections;
         assert!(opened <= 1 + usize::from(silently), "{opened}: one to work, one to cancel");
     }

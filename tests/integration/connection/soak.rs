@@ -1,5 +1,6 @@
-//! Random faults at random times under eight containers, and a ledger beside them. 20 s, or as many as
-//! `TESSERA_SOAK_SECONDS` says: `TESSERA_SOAK_SECONDS=600 cargo test -p tessera-tests --test integration soak`.
+//! Random faults at random times under eight containers, whose acknowledgements are recorded and compared with the
+//! database at the end. It takes 20 s, or as many as `TESSERA_SOAK_SECONDS` says:
+//! `TESSERA_SOAK_SECONDS=600 cargo test -p tessera-tests --test integration soak`.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,9 +12,9 @@ use futures_util::future::try_join_all;
 use harness::{CutPoint, Database, Disconnect, Lambda, PgBouncer, Postgres, Proxy, Response, Stop};
 use serde_json::Value;
 
-use super::containers::{create, generate, redirect, until};
+use super::containers::{create, generate, redirect, wait_until};
 
-/// What callers were told.
+/// What callers were told, to be compared with what is stored.
 #[derive(Debug, Default)]
 struct Ledger {
     /// Acknowledged codes, and the acknowledged scans of each.
@@ -43,7 +44,7 @@ impl Ledger {
     }
 }
 
-struct Site {
+struct Environment {
     postgres: Postgres,
     database: Database,
     pooler: PgBouncer,
@@ -52,7 +53,7 @@ struct Site {
     behind: Proxy,
 }
 
-impl Site {
+impl Environment {
     async fn new() -> Result<Self> {
         let postgres = Postgres::builder().settings([("log_statement", "none")]).start().await?;
         let database = postgres.database().await?;
@@ -172,10 +173,10 @@ fn memory(lambda: &Lambda) -> Result<u64> {
 #[tokio::test]
 async fn soak_whatever_was_acknowledged_is_there_once() -> Result<()> {
     let seconds = std::env::var("TESSERA_SOAK_SECONDS").map_or(Ok(20), |text| text.parse())?;
-    let site = Site::new().await?;
+    let environment = Environment::new().await?;
     let mut starting = Vec::new();
-    for proxy in [&site.direct, &site.behind] {
-        let url = proxy.url(&site.database);
+    for proxy in [&environment.direct, &environment.behind] {
+        let url = proxy.url(&environment.database);
         starting.extend([generate(&url), redirect(&url), generate(&url), redirect(&url)]);
     }
     let starting = starting.into_iter().map(|container| container.timeout(Duration::from_secs(20)).start());
@@ -189,7 +190,7 @@ async fn soak_whatever_was_acknowledged_is_there_once() -> Result<()> {
         let (begun, length) = (Instant::now(), Duration::from_secs(seconds));
         let (mut faults, mut early) = (HashMap::<_, usize>::new(), None);
         while begun.elapsed() < length && !over.load(Ordering::Relaxed) {
-            *faults.entry(site.fault(&containers).await?).or_default() += 1;
+            *faults.entry(environment.fault(&containers).await?).or_default() += 1;
             tokio::time::sleep(Duration::from_millis(200 + random(1500))).await;
             if early.is_none() && begun.elapsed() > length / 4 {
                 early = Some(containers.iter().map(memory).collect::<Result<Vec<_>>>()?);
@@ -204,16 +205,18 @@ async fn soak_whatever_was_acknowledged_is_there_once() -> Result<()> {
 
     let ledger = ledger.into_inner().expect("nobody panics with the ledger");
     let late = containers.iter().map(memory).collect::<Result<Vec<_>>>()?;
-    check(&site.database, &ledger).await?;
+    check(&environment.database, &ledger).await?;
     for (early, late) in early.iter().zip(&late) {
         ensure!(*late < early + early / 4 + 4096, "memory grew from {early} to {late} KB");
     }
     for lambda in containers {
         lambda.terminate().await?;
     }
-    site.pooler.kill().await?;
-    until("no session is left", async || Ok(site.postgres.sessions(Some(&site.database.name)).await? == 0))
-        .await?;
+    environment.pooler.kill().await?;
+    wait_until("no session is left", async || {
+        Ok(environment.postgres.sessions(Some(&environment.database.name)).await? == 0)
+    })
+    .await?;
     report(&ledger, &faults, &early, &late)?;
     ensure!(ledger.refused == 0, "{} callers were refused", ledger.refused);
     Ok(())

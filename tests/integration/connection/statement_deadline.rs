@@ -5,16 +5,18 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use harness::{Database, Lambda, PgBouncer, Postgres, Proxy};
 
-use super::containers::{create, created, effects, generate, stuck, until};
+use super::containers::{
+    count_codes_and_scans, create, create_ok, generate, wait_for_blocked_statement, wait_until,
+};
 
-/// A table that nobody else may touch until the guard goes.
-async fn locked(database: &Database) -> Result<tokio_postgres::Client> {
+/// Locks a table until the client that is returned is dropped.
+async fn lock_table(database: &Database) -> Result<tokio_postgres::Client> {
     let admin = database.postgres().admin(&database.name).await?;
     admin.batch_execute("BEGIN; LOCK TABLE codes").await?;
     Ok(admin)
 }
 
-async fn running(database: &Database) -> Result<usize> {
+async fn count_running(database: &Database) -> Result<usize> {
     let active = "SELECT 1 FROM pg_stat_activity
         WHERE state = 'active' AND application_name <> 'harness' AND datname = current_database()
           AND backend_type = 'client backend'";
@@ -22,15 +24,15 @@ async fn running(database: &Database) -> Result<usize> {
 }
 
 async fn gives_up_and_recovers(database: &Database, lambda: &Lambda) -> Result<()> {
-    created(lambda).await?;
-    let lock = locked(database).await?;
+    create_ok(lambda).await?;
+    let lock = lock_table(database).await?;
     // A function that is late is killed, and that is an error.
     let stuck = create(lambda).await?;
     ensure!(stuck.status == 503 && stuck.header("retry-after") == "2", "{}", stuck.text());
-    until("the server has stopped it", async || Ok(running(database).await? == 0)).await?;
+    wait_until("the server has stopped it", async || Ok(count_running(database).await? == 0)).await?;
     drop(lock);
-    created(lambda).await?;
-    ensure!(effects(database).await?.0 == 2, "what was refused is not there");
+    create_ok(lambda).await?;
+    ensure!(count_codes_and_scans(database).await?.0 == 2, "what was refused is not there");
     Ok(())
 }
 
@@ -70,20 +72,20 @@ async fn a_slow_statement_is_waited_for() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
     let lambda = generate(proxy.url(&database)).start().await?;
-    created(&lambda).await?;
-    let lock = locked(&database).await?;
+    create_ok(&lambda).await?;
+    let lock = lock_table(&database).await?;
     let release = async {
-        stuck(&database).await?;
+        wait_for_blocked_statement(&database).await?;
         let sent_again = || lambda.logs().iter().any(|line| line.contains("slow, sent again"));
-        until("it is sent again", async || Ok(sent_again())).await?;
+        wait_until("it is sent again", async || Ok(sent_again())).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(lock);
         anyhow::Ok(())
     };
-    let (answer, released) = tokio::join!(created(&lambda), release);
+    let (answer, released) = tokio::join!(create_ok(&lambda), release);
     released?;
     answer?;
-    assert_eq!(effects(&database).await?.0, 2);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 2);
     assert_eq!(proxy.counts().connections, 2, "one to work, one to cancel");
     Ok(())
 }
@@ -92,20 +94,20 @@ async fn a_slow_statement_is_waited_for() -> Result<()> {
 async fn a_limit_in_the_connection_string_is_obeyed() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let lambda = generate(format!("{}&statement_timeout=200", database.url())).start().await?;
-    created(&lambda).await?;
-    let lock = locked(&database).await?;
+    create_ok(&lambda).await?;
+    let lock = lock_table(&database).await?;
     let cancelled = || {
         let log = database.log()?;
         Ok(log.iter().filter(|entry| entry.sqlstate == "57014").count() >= 2)
     };
     let release = async {
-        until("it is cancelled twice", async || cancelled()).await?;
+        wait_until("it is cancelled twice", async || cancelled()).await?;
         drop(lock);
         anyhow::Ok(())
     };
-    let (answer, released) = tokio::join!(created(&lambda), release);
+    let (answer, released) = tokio::join!(create_ok(&lambda), release);
     released?;
     answer?;
-    assert_eq!(effects(&database).await?.0, 2);
+    assert_eq!(count_codes_and_scans(&database).await?.0, 2);
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! A container is frozen between requests, and its connection does not survive that. The next request does, and costs
-//! one reconnect at most; where the path died without a word, one short patience besides.
+//! one reconnect at most, and a short wait besides if the connection was dropped silently.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::{Database, Lambda, PgBouncer, Postgres, Preload, Proxy, Response, Stop};
 
-use super::containers::{code, effects, followed, redirect};
+use super::containers::{count_codes_and_scans, follow_ok, insert_code, redirect};
 
 /// Follows a code, freezes, lets the fault happen, thaws, and follows it again.
 async fn after_a_freeze(
@@ -14,13 +14,13 @@ async fn after_a_freeze(
     database: &Database,
     fault: impl Future<Output = Result<()>>,
 ) -> Result<Response> {
-    let id = code(database).await?;
-    followed(lambda, id).await?;
+    let id = insert_code(database).await?;
+    follow_ok(lambda, id).await?;
     lambda.freeze()?;
     fault.await?;
     lambda.thaw()?;
-    let response = followed(lambda, id).await?;
-    ensure!(effects(database).await? == (1, 2), "two scans, each counted once");
+    let response = follow_ok(lambda, id).await?;
+    ensure!(count_codes_and_scans(database).await? == (1, 2), "two scans, each counted once");
     Ok(response)
 }
 
@@ -83,7 +83,7 @@ async fn a_pooler_may_have_been_restarted() -> Result<()> {
 
 /// Two seconds for the whole invocation: half a second of patience, a cancel request that nobody obeys, a reconnect.
 #[tokio::test]
-async fn a_path_that_died_without_a_word_costs_a_short_patience() -> Result<()> {
+async fn a_silently_dropped_connection_costs_a_short_wait() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let pooler = PgBouncer::in_front_of(database.postgres()).start().await?;
     for front in [database.postgres().address(), pooler.address()] {
@@ -106,7 +106,7 @@ async fn a_path_that_died_without_a_word_costs_a_short_patience() -> Result<()> 
 
 /// Between two requests that follow each other closely nothing arouses doubt: then it takes three seconds.
 #[tokio::test]
-async fn a_path_may_die_in_the_middle_of_the_traffic() -> Result<()> {
+async fn a_connection_may_be_dropped_silently_amid_traffic() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
     let lambda = redirect(proxy.url(&database)).start().await?;

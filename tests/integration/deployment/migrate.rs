@@ -7,7 +7,7 @@ use shared::migrations::{self, MIGRATIONS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::api::functions::{generate, id, make, redirect};
+use crate::api::functions::{create_code, generate, redirect, short_id};
 
 /// `migrate` with a direct URL; the other one leads nowhere.
 async fn migrate(direct_url: String) -> Result<Lambda> {
@@ -147,8 +147,8 @@ async fn codes_are_made_and_followed_while_the_schema_goes_up_and_down() -> Resu
         json!({"command": "up"}),
     ] {
         migrate.invoke(&command, None).await?;
-        let made = make(&codes, json!({"targetUrl": "https://example.com/"})).await?;
-        let followed = redirects.get(&format!("/r/{}", id(&made))).send().await?;
+        let made = create_code(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+        let followed = redirects.get(&format!("/r/{}", short_id(&made))).send().await?;
         assert_eq!(followed.status, 302, "after {command}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What would only be found out in an AWS account otherwise: `template.yaml`, as SAM turns it into CloudFormation.
+//! `template.yaml`, as SAM turns it into CloudFormation: mistakes that otherwise only a deployment would show.
 
 mod metrics;
 
@@ -147,7 +147,7 @@ fn no_role_may_do_everything_or_anything_everywhere() -> Result<()> {
 }
 
 #[test]
-fn no_secret_leaves_its_secret() -> Result<()> {
+fn no_secret_is_in_an_environment_variable_or_another_property() -> Result<()> {
     let template = document("template")?;
     let parameters = template["Parameters"].as_object().context("no parameters")?;
     let hidden: BTreeSet<_> = parameters

@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::{Exit, Lambda, LambdaBuilder};
 use serde_json::json;
 
-use crate::connection::containers::{says, until};
+use crate::connection::containers::{wait_for_log, wait_until};
 
 fn echo() -> LambdaBuilder {
     Lambda::builder("harness-echo")
@@ -57,7 +57,7 @@ async fn bodies_are_bytes_in_both_directions() -> Result<()> {
 async fn output_is_kept() -> Result<()> {
     let lambda = echo().start().await?;
     // It is collected apart from the answers.
-    until("it says that it started", async || {
+    wait_until("it says that it started", async || {
         Ok(lambda.json_logs() == [json!({"level": "INFO", "message": "started"})])
     })
     .await
@@ -132,5 +132,5 @@ async fn termination_lets_the_shutdown_hook_run() -> Result<()> {
     assert_eq!(lambda.extensions(), ["_lambda-rust-runtime-no-op-graceful-shutdown-helper"]);
     lambda.freeze()?;
     assert_eq!(lambda.terminate().await?, Exit::Code(0));
-    says(&lambda, "leaving").await
+    wait_for_log(&lambda, "leaving").await
 }

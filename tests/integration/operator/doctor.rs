@@ -1,4 +1,4 @@
-//! `cargo tessera doctor`: what is broken on purpose, it names, with the right advice.
+//! `cargo tessera doctor` names what a test has broken, with the right advice.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,23 +9,23 @@ use futures_util::future::try_join_all;
 use harness::{Authority, Certificate, Database, PgBouncer, Postgres};
 use serde_json::Value;
 
-use crate::connection::containers::until;
+use crate::connection::containers::wait_until;
 
-/// The report, and the exit code.
-pub(crate) struct Examined {
+/// The report of `cargo tessera doctor`, and its exit code.
+pub(crate) struct DoctorReport {
     report: Value,
     code: Option<i32>,
     pub(crate) text: String,
 }
 
-impl Examined {
+impl DoctorReport {
     pub(crate) fn check(&self, name: &str) -> Result<&Value> {
         let checks = self.report["checks"].as_array().context("no checks")?;
         checks.iter().find(|check| check["name"] == name).with_context(|| format!("no {name}: {}", self.text))
     }
 
-    /// Holds the check `name` to its verdict, a word of what was seen and a word of the advice.
-    pub(crate) fn names(&self, name: &str, verdict: &str, seen: &str, advice: &str) -> Result<()> {
+    /// Returns an error unless the check `name` has this verdict, and its observation and advice contain these words.
+    pub(crate) fn expect_check(&self, name: &str, verdict: &str, seen: &str, advice: &str) -> Result<()> {
         let check = self.check(name)?;
         ensure!(check["verdict"] == verdict, "{name}: {check}");
         ensure!(check["observed"].to_string().contains(seen), "{name} says nothing of {seen}: {check}");
@@ -46,11 +46,15 @@ fn tessera() -> Result<Command> {
     Ok(command)
 }
 
-pub(crate) async fn doctor(environment: &[(&str, String)]) -> Result<Examined> {
+pub(crate) async fn doctor(environment: &[(&str, String)]) -> Result<DoctorReport> {
     doctor_in(Path::new("."), &[], environment).await
 }
 
-async fn doctor_in(directory: &Path, arguments: &[&str], environment: &[(&str, String)]) -> Result<Examined> {
+async fn doctor_in(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> Result<DoctorReport> {
     let mut command = tessera()?;
     command.current_dir(directory).args(["doctor", "--json"]).args(arguments);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
@@ -60,10 +64,10 @@ async fn doctor_in(directory: &Path, arguments: &[&str], environment: &[(&str, S
     let text = String::from_utf8(output.stdout)?;
     let report = serde_json::from_str(&text)
         .with_context(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(Examined { report, code: output.status.code(), text })
+    Ok(DoctorReport { report, code: output.status.code(), text })
 }
 
-pub(crate) async fn examine(url: impl Into<String>) -> Result<Examined> {
+pub(crate) async fn examine(url: impl Into<String>) -> Result<DoctorReport> {
     doctor(&[("DATABASE_URL", url.into())]).await
 }
 
@@ -109,11 +113,11 @@ async fn what_is_wrong_with_the_connection_is_named() -> Result<()> {
         ),
     ] {
         let examined = examine(url).await?;
-        examined.names("connect", "fail", seen, advice)?;
+        examined.expect_check("connect", "fail", seen, advice)?;
         assert!(!examined.text.contains(harness::PASSWORD), "{}", examined.text);
     }
     let examined = examine("mysql://u:hunter2@h/d").await?;
-    examined.names("url", "fail", "DATABASE_URL", "DATABASE_SECRET_ARN")?;
+    examined.expect_check("url", "fail", "DATABASE_URL", "DATABASE_SECRET_ARN")?;
     assert!(!examined.text.contains("hunter2"), "{}", examined.text);
     Ok(())
 }
@@ -132,7 +136,7 @@ async fn an_idle_transaction_that_holds_a_lock_is_named() -> Result<()> {
         }
         ensure!(!wait.is_finished(), "nobody waits");
     };
-    examined.names("idle_in_transaction", "fail", "the longest", "pg_terminate_backend")?;
+    examined.expect_check("idle_in_transaction", "fail", "the longest", "pg_terminate_backend")?;
     holder.batch_execute("ROLLBACK").await?;
     wait.await??;
     Ok(())
@@ -144,9 +148,9 @@ async fn a_session_pooler_with_few_slots_is_named() -> Result<()> {
     let declared = |pooler: &PgBouncer| format!("{}&pgbouncer=true", pooler.url(&database));
     let session = small_pool(&database, "session").await?;
     // Whether the URL says that it is a pooler, or not.
-    examine(declared(&session)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+    examine(declared(&session)).await?.expect_check("burst", "fail", "no turn", "transaction mode")?;
     pool_is_free(&session, &database).await?;
-    examine(session.url(&database)).await?.names("burst", "fail", "no turn", "transaction mode")?;
+    examine(session.url(&database)).await?.expect_check("burst", "fail", "no turn", "transaction mode")?;
 
     let transaction = small_pool(&database, "transaction").await?;
     let examined = examine(declared(&transaction)).await?;
@@ -186,7 +190,7 @@ async fn connect(pooler: &PgBouncer, database: &Database) -> Result<tokio_postgr
 
 /// Waits until whoever was there before has left, and both server connections are idle.
 async fn pool_is_free(pooler: &PgBouncer, database: &Database) -> Result<()> {
-    until("the pool is free", async || {
+    wait_until("the pool is free", async || {
         let [clients, servers] = [pooler.admin("SHOW CLIENTS").await?, pooler.admin("SHOW SERVERS").await?]
             .map(|rows| rows.into_iter().filter(|row| row["database"] == database.name).collect::<Vec<_>>());
         let idle = servers.iter().filter(|server| server["state"] == "idle").count();
@@ -207,7 +211,7 @@ async fn a_pooler_that_others_have_taken_whole_is_named_and_not_waited_for() -> 
     taking.batch_execute("SELECT").await?;
 
     let examined = examine(pooler.url(&database)).await?;
-    examined.names("latency", "fail", "logged in, but", "transaction mode")?;
+    examined.expect_check("latency", "fail", "logged in, but", "transaction mode")?;
     assert!(examined.check("consistency").is_err(), "nothing more is tried: {}", examined.text);
     Ok(())
 }
@@ -219,7 +223,7 @@ async fn a_pooler_that_does_not_reach_its_database_is_not_called_full() -> Resul
     let pooler = PgBouncer::in_front_of(&postgres).start().await?;
     postgres.stop(harness::Stop::Fast).await?;
     let url = format!("{}&pgbouncer=true&connect_timeout=1", pooler.url(&database));
-    examine(url).await?.names("connect", "fail", "pooler_silent", "whether it reaches the database")
+    examine(url).await?.expect_check("connect", "fail", "pooler_silent", "whether it reaches the database")
 }
 
 #[tokio::test]
@@ -254,7 +258,7 @@ async fn full_slots_and_a_plan_that_does_not_fit_are_named() -> Result<()> {
     while let Ok(client) = database.client().await {
         held.push(client);
     }
-    examine(database.url()).await?.names("connect", "fail", "slots_full", "max_connections")
+    examine(database.url()).await?.expect_check("connect", "fail", "slots_full", "max_connections")
 }
 
 #[tokio::test]
@@ -263,11 +267,11 @@ async fn a_standby_in_place_of_the_primary_and_a_replica_that_is_down_are_named(
     let database: Database = postgres.database().await?;
     let standby = postgres.standby(Duration::ZERO).await?;
     let standby_url = standby.url(&database.name);
-    examine(standby_url.clone()).await?.names("writable", "fail", "standby", "the primary")?;
+    examine(standby_url.clone()).await?.expect_check("writable", "fail", "standby", "the primary")?;
 
     standby.stop(harness::Stop::Fast).await?;
     let examined = doctor(&[("DATABASE_URL", database.url()), ("DATABASE_READ_URL", standby_url)]).await?;
-    examined.names("replica_connect", "warn", "refused", "restart it")
+    examined.expect_check("replica_connect", "warn", "refused", "restart it")
 }
 
 #[tokio::test]

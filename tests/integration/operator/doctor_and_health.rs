@@ -1,4 +1,4 @@
-//! One trouble, two witnesses: `cargo tessera doctor` and the detailed report of `health` say the same of it.
+//! `cargo tessera doctor` and the detailed report of `health` say the same of a problem, as they judge the same facts.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use tokio_postgres::Client;
 use super::doctor::{doctor, examine};
 use super::health::{KEY, check, health, make_key};
 
-/// Holds a check to its verdict, a word of what was seen and a word of the advice.
-pub(crate) fn says(check: &Value, verdict: &str, seen: &str, advice: &str) -> Result<()> {
+/// Returns an error unless a check has this verdict, and its observation and advice contain these words.
+pub(crate) fn expect_check(check: &Value, verdict: &str, seen: &str, advice: &str) -> Result<()> {
     ensure!(check["verdict"] == verdict, "{check}");
     ensure!(check["observed"].to_string().contains(seen), "nothing of {seen}: {check}");
     ensure!(check["advice"].to_string().contains(advice), "no advice of {advice}: {check}");
     Ok(())
 }
 
-/// The check `name` in the eyes of both.
-async fn seen_by_both(database: &Database, name: &str) -> Result<[Value; 2]> {
+/// The check `name` of both reports.
+async fn checks_of_both(database: &Database, name: &str) -> Result<[Value; 2]> {
     let doctors = examine(database.url()).await?.check(name)?.clone();
     Ok([doctors, check(&health(database.url()).await?, name).await?])
 }
 
-/// A cluster that no other test has sessions in, and a database whose reports may be read.
-pub(crate) async fn alone(settings: &[(&str, &str)]) -> Result<Database> {
+/// A database in a cluster of its own, where no other test has sessions, with a key that may read reports.
+pub(crate) async fn dedicated_database(settings: &[(&str, &str)]) -> Result<Database> {
     let postgres = Postgres::builder().settings(settings.iter().copied()).start().await?;
     let database = postgres.database().await?;
     make_key(&database, KEY, "ops:read").await?;
@@ -44,23 +44,23 @@ const SIX_MINUTES_OLDER: &str = "
 
 #[tokio::test]
 async fn thirty_connections_that_idle_for_six_minutes_are_named_with_their_holder() -> Result<()> {
-    let database = alone(&[]).await?;
+    let database = dedicated_database(&[]).await?;
     let leak = (0..30).map(|_| async {
         let client = database.client().await?;
         client.batch_execute("SET application_name = 'leaky-report'").await?;
         anyhow::Ok(client)
     });
     let leaked: Vec<Client> = try_join_all(leak).await?;
-    for check in seen_by_both(&database, "idle_connections").await? {
-        says(&check, "ok", "0 idle for over 5 minutes", "")?;
+    for check in checks_of_both(&database, "idle_connections").await? {
+        expect_check(&check, "ok", "0 idle for over 5 minutes", "")?;
     }
 
     let owner = database.client().await?;
     owner.batch_execute(SIX_MINUTES_OLDER).await?;
     let before = format!("ALTER DATABASE {} SET search_path = older, pg_catalog, public", database.name);
     owner.batch_execute(&before).await?;
-    for check in seen_by_both(&database, "idle_connections").await? {
-        says(&check, "warn", "30 of leaky-report", "application_name")?;
+    for check in checks_of_both(&database, "idle_connections").await? {
+        expect_check(&check, "warn", "30 of leaky-report", "application_name")?;
     }
 
     drop(leaked);
@@ -69,7 +69,7 @@ async fn thirty_connections_that_idle_for_six_minutes_are_named_with_their_holde
 
 #[tokio::test]
 async fn a_table_that_a_session_keeps_locked_is_named_with_its_holder() -> Result<()> {
-    let database = alone(&[]).await?;
+    let database = dedicated_database(&[]).await?;
     let health = health(database.url()).await?;
     // The report asks `jobs` in all its forms, `codes` for the details, and `visitors` never.
     for table in ["jobs", "codes", "visitors"] {
@@ -77,8 +77,8 @@ async fn a_table_that_a_session_keeps_locked_is_named_with_its_holder() -> Resul
         holder.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await?;
         let seen = format!("{table} is locked by process");
         for check in [examine(database.url()).await?.check("locks")?, &check(&health, "locks").await?] {
-            says(check, "fail", &seen, "pg_terminate_backend")?;
-            says(check, "fail", "harness, idle in transaction", "")?;
+            expect_check(check, "fail", &seen, "pg_terminate_backend")?;
+            expect_check(check, "fail", "harness, idle in transaction", "")?;
         }
         let deep =
             health.get("/health").query("deep", "true").deadline(Duration::from_secs(3)).send().await?;
@@ -111,19 +111,19 @@ async fn a_clock_that_is_two_minutes_off_is_named() -> Result<()> {
 
     let [library, directory] = preload.environment();
     let examined = doctor(&[("DATABASE_URL", database.url()), library, directory]).await?;
-    says(examined.check("clock")?, "warn", "2 min behind this machine", "NTP")?;
+    expect_check(examined.check("clock")?, "warn", "2 min behind this machine", "NTP")?;
 
     let health =
         Lambda::builder("health").env("DATABASE_URL", database.url()).preload(&preload).start().await?;
-    says(&check(&health, "clock").await?, "warn", "2 min behind this machine", "NTP")
+    expect_check(&check(&health, "clock").await?, "warn", "2 min behind this machine", "NTP")
 }
 
 #[tokio::test]
 async fn without_pg_stat_statements_slow_statements_are_not_visible_and_no_fault() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     make_key(&database, KEY, "ops:read").await?;
-    for check in seen_by_both(&database, "slow_statements").await? {
-        says(&check, "notVisible", "not there", "CREATE EXTENSION")?;
+    for check in checks_of_both(&database, "slow_statements").await? {
+        expect_check(&check, "notVisible", "not there", "CREATE EXTENSION")?;
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ async fn a_slow_statement_is_named_where_pg_stat_statements_tells() -> Result<()
     if !has_pg_stat_statements().await? {
         return Ok(());
     }
-    let database = alone(&[("shared_preload_libraries", "pg_stat_statements")]).await?;
+    let database = dedicated_database(&[("shared_preload_libraries", "pg_stat_statements")]).await?;
     let admin = database.postgres().admin(&database.name).await?;
     admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
     // Five at once, as one call says little of a statement's mean.
@@ -156,8 +156,8 @@ async fn a_slow_statement_is_named_where_pg_stat_statements_tells() -> Result<()
         client.batch_execute("SELECT pg_sleep(0.6)").await.context("slow")
     });
     try_join_all(slow).await?;
-    for check in seen_by_both(&database, "slow_statements").await? {
-        says(&check, "warn", "over 5 calls: SELECT pg_sleep", "EXPLAIN")?;
+    for check in checks_of_both(&database, "slow_statements").await? {
+        expect_check(&check, "warn", "over 5 calls: SELECT pg_sleep", "EXPLAIN")?;
     }
     Ok(())
 }
@@ -167,11 +167,11 @@ async fn pg_stat_statements_that_the_server_has_not_loaded_costs_that_check_alon
     if !has_pg_stat_statements().await? {
         return Ok(());
     }
-    let database = alone(&[]).await?;
+    let database = dedicated_database(&[]).await?;
     let admin = database.postgres().admin(&database.name).await?;
     admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
-    for check in seen_by_both(&database, "slow_statements").await? {
-        says(&check, "notVisible", "not there", "shared_preload_libraries")?;
+    for check in checks_of_both(&database, "slow_statements").await? {
+        expect_check(&check, "notVisible", "not there", "shared_preload_libraries")?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use harness::Postgres;
 
 use super::doctor::examine;
-use super::doctor_and_health::says;
+use super::doctor_and_health::expect_check;
 use super::health::{KEY, check, health, make_key};
 
 /// What is broken, the check that names it, its verdict, a word of what it saw and one of its advice.
@@ -72,10 +72,10 @@ async fn what_is_wrong_inside_the_database_is_named() -> Result<()> {
     for (sql, name, verdict, seen, advice) in BROKEN {
         let database = Postgres::plain().await?.database().await?;
         database.client().await?.batch_execute(sql).await.with_context(|| *sql)?;
-        examine(database.url()).await?.names(name, verdict, seen, advice)?;
+        examine(database.url()).await?.expect_check(name, verdict, seen, advice)?;
         if *name != "consistency" && !sql.contains("search_path") {
             make_key(&database, KEY, "ops:read").await?;
-            says(&check(&health(database.url()).await?, name).await?, verdict, seen, advice)?;
+            expect_check(&check(&health(database.url()).await?, name).await?, verdict, seen, advice)?;
         }
     }
     Ok(())
@@ -100,7 +100,7 @@ async fn dead_rows_that_pile_up_are_named() -> Result<()> {
             break examined;
         }
     };
-    examined.names("bloat", "warn", "visitors", "VACUUM")?;
+    examined.expect_check("bloat", "warn", "visitors", "VACUUM")?;
     make_key(&database, KEY, "ops:read").await?;
-    says(&check(&health(database.url()).await?, "bloat").await?, "warn", "visitors", "VACUUM")
+    expect_check(&check(&health(database.url()).await?, "bloat").await?, "warn", "visitors", "VACUUM")
 }

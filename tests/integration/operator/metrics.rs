@@ -121,7 +121,7 @@ async fn requests_that_wait_for_another_to_connect_are_counted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_person_who_develops_is_spared_the_lines() -> Result<()> {
+async fn no_metrics_are_logged_in_the_format_for_people() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let redirects = Lambda::builder("qr-redirect")
         .env("DATABASE_URL", database.url())

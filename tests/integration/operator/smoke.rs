@@ -1,4 +1,4 @@
-//! `cargo tessera smoke`, against the functions behind a front of HTTP.
+//! `cargo tessera smoke`, against the functions behind an HTTP server in place of API Gateway.
 
 use std::convert::Infallible;
 use std::process::{Command, Output};

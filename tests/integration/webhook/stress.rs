@@ -24,7 +24,7 @@ pub(crate) fn size(small: usize, full: usize) -> usize {
     if std::env::var_os("TESSERA_FULL").is_some() { full } else { small }
 }
 
-/// Xorshift: the same storm each time.
+/// A xorshift generator with a fixed seed, so that each run sends the same events.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -42,9 +42,9 @@ impl Random {
     }
 }
 
-/// An event, and what it says of a row: of an account, or of a transaction.
+/// An event that sets the state of an account or of a transaction.
 #[derive(Debug, Clone)]
-struct Said {
+struct TestEvent {
     id: String,
     row: String,
     second: usize,
@@ -52,7 +52,7 @@ struct Said {
     amount: Option<usize>,
 }
 
-impl Said {
+impl TestEvent {
     fn event(&self) -> Value {
         let status = STATUSES[self.rank];
         let data = match self.amount {
@@ -70,7 +70,7 @@ impl Said {
 
 /// `count` events on so few rows that many meet in one second; of one row, second and rank there is one alone, since
 /// between equals it is the arrival that decides.
-fn events(count: usize, random: &mut Random) -> Vec<Said> {
+fn events(count: usize, random: &mut Random) -> Vec<TestEvent> {
     let rows = count / 100;
     let mut places: Vec<(usize, usize, usize)> = (0..rows)
         .flat_map(|row| {
@@ -78,7 +78,7 @@ fn events(count: usize, random: &mut Random) -> Vec<Said> {
         })
         .collect();
     random.shuffle(&mut places);
-    let said = |(n, (row, second, rank)): (usize, (usize, usize, usize))| Said {
+    let said = |(n, (row, second, rank)): (usize, (usize, usize, usize))| TestEvent {
         id: format!("evt_{n}"),
         row: format!("row_{row}"),
         second,
@@ -88,9 +88,9 @@ fn events(count: usize, random: &mut Random) -> Vec<Said> {
     places.into_iter().take(count).enumerate().map(said).collect()
 }
 
-/// What remains of each row when the events are read one by one: the id of the event that speaks last.
-fn reference(events: &[Said]) -> BTreeMap<String, String> {
-    let mut rows: BTreeMap<String, &Said> = BTreeMap::new();
+/// What must be left of each row, as if the events had been read one by one: the id of the event that decides.
+fn expected_rows(events: &[TestEvent]) -> BTreeMap<String, String> {
+    let mut rows: BTreeMap<String, &TestEvent> = BTreeMap::new();
     for said in events {
         let last = rows.entry(said.row.clone()).or_insert(said);
         if (said.second, said.rank) > (last.second, last.rank) {
@@ -120,7 +120,7 @@ impl Fleet {
         builder.concurrency(SENDERS / CONTAINERS).timeout(Duration::from_secs(8)).start().await
     }
 
-    /// Sends until it is taken; how often that took.
+    /// Sends a body until it is accepted, and returns how often that took.
     async fn send_until_taken(&self, slot: usize, id: &str, body: &[u8]) -> Result<usize> {
         for tries in 1..200 {
             let slot = &self.containers[(slot + tries) % CONTAINERS];
@@ -143,8 +143,8 @@ impl Fleet {
 }
 
 /// Single events and small batches, 30 % of the events twice, in any order.
-fn requests(events: &[Said], random: &mut Random) -> Vec<Value> {
-    let mut sent: Vec<Value> = events.iter().map(Said::event).collect();
+fn requests(events: &[TestEvent], random: &mut Random) -> Vec<Value> {
+    let mut sent: Vec<Value> = events.iter().map(TestEvent::event).collect();
     let duplicates = events.len() * 3 / 10;
     sent.extend((0..duplicates).map(|_| events[random.below(events.len())].event()));
     random.shuffle(&mut sent);
@@ -162,7 +162,7 @@ fn requests(events: &[Said], random: &mut Random) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_leaves_what_a_sequential_reading_leaves() -> Result<()> {
+async fn concurrent_senders_leave_what_a_sequential_reading_leaves() -> Result<()> {
     let count = size(1_000, 10_000);
     let mut random = Random(0x7E55_E7A5);
     let events = events(count, &mut random);
@@ -213,7 +213,7 @@ async fn a_storm_leaves_what_a_sequential_reading_leaves() -> Result<()> {
     Ok(())
 }
 
-async fn check(database: &Database, events: &[Said]) -> Result<()> {
+async fn check(database: &Database, events: &[TestEvent]) -> Result<()> {
     let client = database.client().await?;
     let counts = "SELECT count(*), count(DISTINCT event_id), (SELECT count(*) FROM jobs),
         (SELECT count(*) FROM alerts), count(*) FILTER (WHERE state = 'applied') FROM events";
@@ -225,6 +225,6 @@ async fn check(database: &Database, events: &[Said]) -> Result<()> {
         UNION ALL SELECT external_id, attributes->>'by' || ' ' || status FROM transactions";
     let rows = client.query_typed(states, &[]).await.context("states")?;
     let states: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    assert_eq!(states, reference(events));
+    assert_eq!(states, expected_rows(events));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The worker: what is delivered, how, when again, and what is left of a failure.
+//! The worker delivers events, tries failed deliveries again on schedule, and gives up with an alert.
 
 use anyhow::Result;
 use harness::{Database, Lambda, LambdaBuilder, Postgres, Proxy};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::endpoint::{Behaviour, Endpoint};
 use crate::webhook::sender::{account, now, send, shopify, sources, standard_signature, webhook};
 
-/// `worker` that may deliver to this machine, with these sources.
+/// Configures `worker` with these sources; it may deliver to this machine.
 pub(crate) fn worker(url: String, sources: String) -> LambdaBuilder {
     Lambda::builder("worker")
         .env("DATABASE_URL", url)
@@ -16,7 +16,7 @@ pub(crate) fn worker(url: String, sources: String) -> LambdaBuilder {
         .env("WORKER_TIMEOUT_SECONDS", "1")
 }
 
-/// Starts one run and waits for its report.
+/// Invokes the worker once, as its schedule does, and returns its report.
 pub(crate) async fn run(worker: &Lambda) -> Result<Value> {
     Ok(worker.invoke(&json!({"source": "aws.events"}), None).await?.payload)
 }
@@ -49,21 +49,21 @@ impl Setup {
         run(&self.worker).await
     }
 
-    /// The one row that a statement gives, as text.
+    /// Runs a query that returns one row, and returns that as text.
     pub(crate) async fn one(&self, sql: &str) -> Result<String> {
         let row =
             self.database.client().await?.query_typed_one(&format!("SELECT ({sql})::text"), &[]).await?;
         Ok(row.try_get::<_, Option<String>>(0)?.unwrap_or_default())
     }
 
-    /// What waits becomes due, as if its time had passed.
-    pub(crate) async fn pass_time(&self) -> Result<()> {
+    /// Makes all waiting jobs due, as if their time had come.
+    pub(crate) async fn make_jobs_due(&self) -> Result<()> {
         let due = "UPDATE jobs SET run_at = now() WHERE state = 'waiting'";
         Ok(self.database.client().await?.batch_execute(due).await?)
     }
 
-    /// Minutes until the only job is due.
-    pub(crate) async fn wait(&self) -> Result<f64> {
+    /// How many minutes it takes until the only job is due.
+    pub(crate) async fn minutes_until_due(&self) -> Result<f64> {
         Ok(self.one("SELECT round(extract(epoch FROM run_at - now()) / 60, 1) FROM jobs").await?.parse()?)
     }
 
@@ -139,10 +139,10 @@ async fn failures_are_tried_again_on_schedule_and_then_given_up() -> Result<()> 
     setup.event("e").await?;
     for minutes in [1.0, 5.0, 15.0, 60.0] {
         assert_eq!(setup.run().await?["toRetry"], 1);
-        let wait = setup.wait().await?;
+        let wait = setup.minutes_until_due().await?;
         assert!((minutes * 1.05..=minutes * 1.25).contains(&wait), "{wait} for {minutes} minutes");
         assert_eq!(setup.run().await?["claimed"], 0, "not before its time");
-        setup.pass_time().await?;
+        setup.make_jobs_due().await?;
     }
     assert_eq!(setup.run().await?["dead"], 1);
     assert_eq!(setup.one("SELECT state || ' ' || attempt || ' ' || status FROM jobs").await?, "dead 5 500");
@@ -158,10 +158,10 @@ async fn what_an_endpoint_asks_for_is_obeyed() -> Result<()> {
     let setup = Setup::start(after("600")).await?;
     setup.event("e").await?;
     setup.run().await?;
-    let wait = setup.wait().await?;
+    let wait = setup.minutes_until_due().await?;
     assert!((10.9..=12.1).contains(&wait), "{wait}");
 
-    setup.pass_time().await?;
+    setup.make_jobs_due().await?;
     setup.endpoint.behave(|_| Behaviour::Answer(410));
     assert_eq!(setup.run().await?["dead"], 1);
     assert_eq!(setup.alerts().await?, "endpoint_gone standard 1");
@@ -179,12 +179,12 @@ async fn hangs_redirects_and_dead_hosts_are_failures() -> Result<()> {
     assert_eq!(setup.one(outcome).await?, "timeout");
 
     setup.endpoint.behave(move |_| Behaviour::With(307, "location", location.clone(), String::new()));
-    setup.pass_time().await?;
+    setup.make_jobs_due().await?;
     setup.run().await?;
     assert_eq!(setup.one(outcome).await?, "refused 307");
     assert!(elsewhere.deliveries().is_empty(), "redirects are not followed");
 
-    setup.pass_time().await?;
+    setup.make_jobs_due().await?;
     let closed = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let sources = sources(&json!({"forwardUrl": format!("http://{closed}/")}));
     run(&worker(setup.database.url(), sources).start().await?).await?;
@@ -208,7 +208,7 @@ async fn private_addresses_are_not_delivered_to() -> Result<()> {
             worker(setup.database.url(), sources).env("WORKER_ALLOW_LOOPBACK", loopback).start().await?;
         assert_eq!(run(&worker).await?["toRetry"], 1, "{url}");
         assert_eq!(setup.one("SELECT outcome FROM jobs").await?, "forbidden_address", "{url}");
-        setup.pass_time().await?;
+        setup.make_jobs_due().await?;
     }
     assert!(setup.endpoint.deliveries().is_empty());
     Ok(())

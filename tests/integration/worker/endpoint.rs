@@ -1,4 +1,4 @@
-//! An endpoint that webhooks are forwarded to, as well behaved as its test wants.
+//! An HTTP endpoint that webhooks are forwarded to, which answers, fails or hangs as its test says.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +78,7 @@ impl Endpoint {
         lock(&self.shared.deliveries).clone()
     }
 
-    /// How many there were.
+    /// How many deliveries there were.
     pub(crate) fn count(&self) -> usize {
         lock(&self.shared.deliveries).len()
     }

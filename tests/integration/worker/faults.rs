@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::delivery::{Setup, run, worker};
 use super::endpoint::Behaviour;
-use crate::connection::containers::says;
+use crate::connection::containers::wait_for_log;
 use crate::webhook::sender::{SECRET, send, sources, standard_secret};
 
 #[tokio::test]
-async fn a_late_word_does_not_count() -> Result<()> {
+async fn a_result_that_comes_after_the_lease_does_not_count() -> Result<()> {
     let setup = Setup::start(Behaviour::Answer(500)).await?;
     setup.event("e").await?;
     // Somebody else takes the job while this worker delivers it.
@@ -74,7 +74,7 @@ async fn a_killed_worker_loses_nothing() -> Result<()> {
     let sources = sources(&json!({"forwardUrl": setup.endpoint.url}));
     let other = worker(setup.database.url(), sources).start().await?;
     assert_eq!(run(&other).await?["claimed"], 0, "its lease holds");
-    setup.pass_time().await?;
+    setup.make_jobs_due().await?;
     assert_eq!(run(&other).await?["delivered"], 1);
     assert_eq!(setup.one("SELECT state || attempt FROM jobs").await?, "done2");
 
@@ -95,7 +95,7 @@ async fn nothing_is_claimed_that_could_not_be_delivered_in_time() -> Result<()> 
     let report = setup.worker.invoke(&json!({}), Some(Duration::from_millis(800))).await?.payload;
     assert_eq!(report["claimed"], 0);
     assert_eq!(setup.one("SELECT attempt FROM jobs").await?, "0");
-    says(&setup.worker, "WORKER_TIMEOUT_SECONDS").await
+    wait_for_log(&setup.worker, "WORKER_TIMEOUT_SECONDS").await
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn no_payload_and_no_secret_is_seen_but_in_the_event() -> Result<()> {
     assert_eq!(wrong.body(format!("\"{canary}\"")).send().await?.status, 401);
     for _ in 0..5 {
         setup.run().await?;
-        setup.pass_time().await?;
+        setup.make_jobs_due().await?;
     }
     assert_eq!(setup.alerts().await?, "event_failed standard 1,job_dead standard 1");
     let mut output = [setup.webhook.logs(), setup.worker.logs()].concat();

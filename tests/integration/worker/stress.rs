@@ -29,8 +29,8 @@ async fn jobs(database: &Database, endpoint: &Endpoint, count: usize) -> Result<
     Ok(sources)
 }
 
-/// Moves time on for all that waits.
-async fn pass_time(database: &Database) -> Result<()> {
+/// Makes all waiting jobs due, as if their time had come.
+async fn make_jobs_due(database: &Database) -> Result<()> {
     let due = "UPDATE jobs SET run_at = now() WHERE state = 'waiting'";
     Ok(database.client().await?.batch_execute(due).await?)
 }
@@ -104,7 +104,7 @@ async fn every_job_is_delivered_though_endpoint_and_workers_fail() -> Result<()>
             () = killer => {}
         }
         // Nobody runs: the leases of the dead end, and the waits of the failed.
-        pass_time(&database).await?;
+        make_jobs_due(&database).await?;
         if count(&database, "waiting").await? == 0 {
             tessera(&database, &["jobs", "redrive", "--all"]).await?;
         }
@@ -139,7 +139,7 @@ async fn check(database: &Database, endpoint: &Endpoint, total: usize) -> Result
 }
 
 #[tokio::test]
-async fn what_an_outage_of_two_hours_killed_is_delivered_after_a_redrive() -> Result<()> {
+async fn jobs_that_died_in_an_outage_of_two_hours_are_delivered_after_a_redrive() -> Result<()> {
     let total = size(20, 500);
     let database = Postgres::plain().await?.database().await?;
     let endpoint = Endpoint::start(|_| Behaviour::Answer(503)).await?;

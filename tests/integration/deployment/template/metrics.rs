@@ -1,4 +1,4 @@
-//! What alarms and the dashboard watch is there to be watched.
+//! Every metric that alarms and the dashboard name is one that something writes.
 
 use std::collections::BTreeMap;
 
