@@ -1,7 +1,9 @@
-//! What a report of `health` costs the database with 10 million scans and a million events. `health.sh` runs this.
+//! Benchmarks what a report of `health` costs a database with 10 million scans and a million events. `health.sh` runs
+//! this.
 //!
-//! A detailed report and a deep one, planned anew each time as the functions' unnamed statements are. Prints the time that
-//! the database takes, planning included, and the pages of 8 kB that it touches, which no load on the machine changes.
+//! It runs a detailed report and a deep one, planned anew each time as the functions' unnamed statements are. It prints
+//! the time that the database takes, planning included, and the pages of 8 kB that it touches, which do not depend on
+//! the load of the machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 
@@ -13,7 +15,7 @@ use tokio_postgres::Client;
 
 const RUNS: usize = 20;
 
-/// What one run took.
+/// The cost of one run, in the database.
 struct Run {
     ms: f64,
     pages: u64,

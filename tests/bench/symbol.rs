@@ -1,6 +1,7 @@
-//! How long a symbol takes, URL to bytes, and how many bytes it has. `symbol.sh` runs it beside its peers.
+//! Benchmarks how long a symbol takes, from URL to bytes, and how many bytes it has. `symbol.sh` runs this beside its
+//! peers.
 //!
-//! Prints one line for each format and size: name, format, pixels, microseconds (median), bytes.
+//! It prints one line for each format and size: name, format, pixels, microseconds (median), bytes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 

@@ -1,4 +1,4 @@
-//! The least that a function can do.
+//! A function that does nothing but answer: the lower bound of the benchmark.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 
