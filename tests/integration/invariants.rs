@@ -53,7 +53,7 @@ fn only_the_connection_core_and_the_migrations_talk_to_the_driver() -> Result<()
     Ok(())
 }
 
-/// What a refusal means is told by one table.
+/// What an SQLSTATE means is said by one table, in the connection core.
 #[test]
 fn nobody_but_the_connection_core_matches_an_sqlstate() -> Result<()> {
     for folder in ["shared/src", "functions", "cli/src"] {
@@ -65,7 +65,7 @@ fn nobody_but_the_connection_core_matches_an_sqlstate() -> Result<()> {
     Ok(())
 }
 
-/// It is for anybody's Lambda, and for what is none.
+/// The connection core is for any Lambda function, and for programs that are none.
 #[test]
 fn the_connection_core_knows_no_domain_no_http_and_no_lambda() -> Result<()> {
     let found = sources("shared/postgres/src", "rs")?;
@@ -181,18 +181,18 @@ fn dependencies(folder: &str, prefix: &str, module: fn(&str) -> String) -> Resul
     Ok(named)
 }
 
-/// A way from a module through those that it names back to itself.
-fn circle(named: &Dependencies) -> Option<Vec<String>> {
-    fn visit(named: &Dependencies, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
-        let Some(here) = way.last().cloned() else { return false };
+/// A path from a module through those that it names back to itself.
+fn cycle(named: &Dependencies) -> Option<Vec<String>> {
+    fn visit(named: &Dependencies, path: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+        let Some(here) = path.last().cloned() else { return false };
         for next in &named[&here] {
-            let known = way.contains(next);
+            let known = path.contains(next);
             if known || !done.contains(next) {
-                way.push(next.clone());
-                if known || visit(named, way, done) {
+                path.push(next.clone());
+                if known || visit(named, path, done) {
                     return true;
                 }
-                way.pop();
+                path.pop();
             }
         }
         done.insert(here);
@@ -200,8 +200,8 @@ fn circle(named: &Dependencies) -> Option<Vec<String>> {
     }
     let mut done = BTreeSet::new();
     named.keys().find_map(|start| {
-        let mut way = vec![start.clone()];
-        visit(named, &mut way, &mut done).then_some(way)
+        let mut path = vec![start.clone()];
+        visit(named, &mut path, &mut done).then_some(path)
     })
 }
 
@@ -218,10 +218,10 @@ fn no_modules_of_the_shared_crate_need_each_other() -> Result<()> {
     for others in named.values_mut() {
         others.remove("statements");
     }
-    assert_eq!(circle(&named), None, "{named:#?}");
+    assert_eq!(cycle(&named), None, "{named:#?}");
     for folder in ["qr", "webhook", "jobs", "http"] {
         let named = dependencies(&format!("shared/src/{folder}"), "super::", top_module)?;
-        assert_eq!(circle(&named), None, "{folder}: {named:#?}");
+        assert_eq!(cycle(&named), None, "{folder}: {named:#?}");
     }
     Ok(())
 }
@@ -230,15 +230,15 @@ fn no_modules_of_the_shared_crate_need_each_other() -> Result<()> {
 fn no_modules_of_the_connection_core_or_of_a_function_need_each_other() -> Result<()> {
     for folder in ["qr-generate", "qr-redirect", "webhook", "health", "worker", "migrate"] {
         let named = dependencies(&format!("functions/{folder}/src"), "crate::", top_module)?;
-        assert_eq!(circle(&named), None, "{folder}: {named:#?}");
+        assert_eq!(cycle(&named), None, "{folder}: {named:#?}");
     }
     let named = dependencies("shared/postgres/src", "crate::", top_module)?;
-    assert_eq!(circle(&named), None, "{named:#?}");
+    assert_eq!(cycle(&named), None, "{named:#?}");
     Ok(())
 }
 
 #[test]
-fn a_circle_is_found_however_long_it_is() {
+fn a_cycle_is_found_however_long_it_is() {
     let named = |pairs: &[(&str, &str)]| {
         let mut named = Dependencies::new();
         for (from, to) in pairs {
@@ -247,6 +247,6 @@ fn a_circle_is_found_however_long_it_is() {
         }
         named
     };
-    assert_eq!(circle(&named(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
-    assert!(circle(&named(&[("a", "b"), ("b", "c"), ("c", "a")])).is_some());
+    assert_eq!(cycle(&named(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    assert!(cycle(&named(&[("a", "b"), ("b", "c"), ("c", "a")])).is_some());
 }

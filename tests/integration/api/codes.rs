@@ -1,4 +1,4 @@
-//! The main job: create a code, see it, scan it.
+//! Codes are created, listed, edited and followed, and whatever was done is seen by the very next request.
 
 use std::time::Duration;
 

@@ -157,25 +157,25 @@ async fn a_request_whose_first_is_still_running_is_told_so() -> Result<()> {
     Ok(())
 }
 
-/// Both functions behind a proxy that loses an answer when told to.
-struct Lossy {
+/// Both functions behind a proxy that can drop an answer of the database.
+struct LossyDatabase {
     database: Database,
     proxy: Proxy,
     codes: Lambda,
     redirects: Lambda,
 }
 
-async fn lossy() -> Result<Lossy> {
+async fn lossy_database() -> Result<LossyDatabase> {
     let database = Postgres::plain().await?.database().await?;
     let proxy = Proxy::of(database.postgres()).await?;
     let codes = generate(proxy.url(&database)).start().await?;
     let redirects = redirect(proxy.url(&database)).start().await?;
-    Ok(Lossy { database, proxy, codes, redirects })
+    Ok(LossyDatabase { database, proxy, codes, redirects })
 }
 
-impl Lossy {
-    /// Sends it; the statement runs, and its first answer is lost.
-    async fn lose(&self, warm: Request<'_>, request: Request<'_>) -> Result<Response> {
+impl LossyDatabase {
+    /// Sends `request`, whose statement runs while its first answer is lost.
+    async fn send_losing_answer(&self, warm: Request<'_>, request: Request<'_>) -> Result<Response> {
         // On an open connection: on a new one the first answer would be that of the handshake.
         warm.send().await?;
         self.proxy.cut_at(CutPoint::Answer(0));
@@ -187,13 +187,13 @@ impl Lossy {
 
 #[tokio::test]
 async fn a_create_whose_answer_is_lost_makes_one_code() -> Result<()> {
-    let lossy = lossy().await?;
-    let (codes, database) = (&lossy.codes, &lossy.database);
+    let lossy_database = lossy_database().await?;
+    let (codes, database) = (&lossy_database.codes, &lossy_database.database);
     let plain = codes.post("/qr").json(&json!({"targetUrl": "https://e.example", "maxScans": 3}));
     let custom = codes.post("/qr").json(&json!({"targetUrl": "https://e.example", "shortId": "custom"}));
     for (number, request) in [plain, custom, create(codes, "k", "https://e.example")].into_iter().enumerate()
     {
-        let answer = lossy.lose(codes.get("/qr"), request).await?;
+        let answer = lossy_database.send_losing_answer(codes.get("/qr"), request).await?;
         assert!(!is_replayed(&answer), "it is this request's own code");
         let made = expect_status(201, &answer)?;
         assert_eq!(get_code(codes, short_id(&made)).await?, made);
@@ -208,8 +208,8 @@ async fn a_create_whose_answer_is_lost_makes_one_code() -> Result<()> {
 
 #[tokio::test]
 async fn an_edit_a_rollback_and_a_deletion_whose_answers_are_lost_happen_once() -> Result<()> {
-    let lossy = lossy().await?;
-    let (codes, database) = (&lossy.codes, &lossy.database);
+    let lossy_database = lossy_database().await?;
+    let (codes, database) = (&lossy_database.codes, &lossy_database.database);
     let made = create_code(codes, json!({"targetUrl": "https://e.example/1"})).await?;
     let path = format!("/qr/{}", short_id(&made));
     let versions = "SELECT count(*) FROM code_versions";
@@ -217,7 +217,7 @@ async fn an_edit_a_rollback_and_a_deletion_whose_answers_are_lost_happen_once() 
     // If-Match must not turn the repetition into a 412.
     let edit =
         codes.patch(&path).header("if-match", "\"1\"").json(&json!({"targetUrl": "https://e.example/2"}));
-    let answer = lossy.lose(codes.get(&path), edit).await?;
+    let answer = lossy_database.send_losing_answer(codes.get(&path), edit).await?;
     let edited = expect_status(200, &answer)?;
     assert_eq!((&edited["version"], answer.header("etag")), (&json!(2), "\"2\""));
     assert_eq!(edited["targetUrl"], "https://e.example/2");
@@ -225,12 +225,12 @@ async fn an_edit_a_rollback_and_a_deletion_whose_answers_are_lost_happen_once() 
 
     let rollback =
         codes.post(&format!("{path}/rollback")).header("if-match", "\"2\"").json(&json!({"version": 1}));
-    let back = expect_status(200, &lossy.lose(codes.get(&path), rollback).await?)?;
+    let back = expect_status(200, &lossy_database.send_losing_answer(codes.get(&path), rollback).await?)?;
     assert_eq!((&back["version"], &back["targetUrl"]), (&json!(3), &json!("https://e.example/1")));
     assert_eq!(query_count(database, versions).await?, 3);
 
     let deletion = codes.delete(&path).header("if-match", "\"3\"");
-    assert_eq!(lossy.lose(codes.get(&path), deletion).await?.status, 204);
+    assert_eq!(lossy_database.send_losing_answer(codes.get(&path), deletion).await?.status, 204);
     assert_eq!(codes.get(&path).send().await?.status, 404);
     assert_eq!(codes.delete(&path).send().await?.status, 404, "another deletion finds nothing");
     Ok(())
@@ -238,20 +238,21 @@ async fn an_edit_a_rollback_and_a_deletion_whose_answers_are_lost_happen_once() 
 
 #[tokio::test]
 async fn a_scan_whose_answer_is_lost_counts_once() -> Result<()> {
-    let lossy = lossy().await?;
-    let (codes, redirects) = (&lossy.codes, &lossy.redirects);
+    let lossy_database = lossy_database().await?;
+    let (codes, redirects) = (&lossy_database.codes, &lossy_database.redirects);
     for fields in
         [json!({"targetUrl": "https://e.example"}), json!({"targetUrl": "https://e.example", "maxScans": 1})]
     {
         let limited = fields["maxScans"].is_number();
         let made = create_code(codes, fields).await?;
         let link = format!("/r/{}", short_id(&made));
-        let answer = lossy.lose(redirects.get("/r/none"), redirects.get(&link)).await?;
+        let answer =
+            lossy_database.send_losing_answer(redirects.get("/r/none"), redirects.get(&link)).await?;
         assert_eq!(answer.status, 302, "also when the lost one was the last that is allowed");
         let scans = get_code(codes, short_id(&made)).await?["scans"].clone();
         assert_eq!(json!([scans["total"], scans["unique"]]), json!([1, 1]));
         assert_eq!(redirects.get(&link).send().await?.status, if limited { 410 } else { 302 });
     }
-    assert_eq!(query_count(&lossy.database, "SELECT count(*) FROM scans").await?, 3);
+    assert_eq!(query_count(&lossy_database.database, "SELECT count(*) FROM scans").await?, 3);
     Ok(())
 }

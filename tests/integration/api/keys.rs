@@ -1,4 +1,4 @@
-//! Who may do what: keys, scopes, tokens, owners.
+//! Authorisation: what a caller may do with which key, scopes, token or owner.
 
 use anyhow::Result;
 use harness::{Database, Lambda, Postgres, Request};
@@ -13,19 +13,19 @@ struct Setup {
     codes: Lambda,
 }
 
-/// Without an anonymous owner.
+/// Starts `qr-generate` so that callers need a key.
 async fn setup() -> Result<Setup> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate_for_keys(database.url()).start().await?;
     Ok(Setup { database, codes })
 }
 
-trait Bearing {
-    fn bearing(self, key: &str) -> Self;
+trait WithKey {
+    fn with_key(self, key: &str) -> Self;
 }
 
-impl Bearing for Request<'_> {
-    fn bearing(self, key: &str) -> Self {
+impl WithKey for Request<'_> {
+    fn with_key(self, key: &str) -> Self {
         self.header("authorization", format!("Bearer {key}"))
     }
 }
@@ -52,7 +52,7 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
     let all = &["qr:read", "qr:write", "admin"];
     let good = create_key(&database, "me", all).await?;
     let made =
-        codes.post("/qr").bearing(&good).json(&json!({"targetUrl": "https://e.example"})).send().await?;
+        codes.post("/qr").with_key(&good).json(&json!({"targetUrl": "https://e.example"})).send().await?;
     let made = expect_status(201, &made)?;
     let (expired, revoked) =
         (create_key(&database, "me", all).await?, create_key(&database, "me", all).await?);
@@ -124,10 +124,10 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
     ] {
         let key = create_key(&database, "me", scopes).await?;
         let admin = create_key(&database, "me", &["admin"]).await?;
-        let made = codes.post("/qr").bearing(&admin).json(&json!({"targetUrl": "https://e.example"}));
+        let made = codes.post("/qr").with_key(&admin).json(&json!({"targetUrl": "https://e.example"}));
         let made = expect_status(201, &made.send().await?)?;
         for (request, write) in requests(&codes, short_id(&made)) {
-            let answer = request.bearing(&key).send().await?;
+            let answer = request.with_key(&key).send().await?;
             let may = if write { writes } else { reads };
             assert_eq!(answer.status == 403, !may, "{scopes:?}: {} {}", answer.status, answer.text());
             assert_eq!(answer.status < 300, may, "{scopes:?}: {} {}", answer.status, answer.text());
@@ -142,19 +142,19 @@ async fn another_owner_s_code_is_not_there() -> Result<()> {
     let all = &["qr:read", "qr:write"];
     let (mine, theirs) = (create_key(&database, "me", all).await?, create_key(&database, "them", all).await?);
     let made =
-        codes.post("/qr").bearing(&mine).json(&json!({"targetUrl": "https://e.example"})).send().await?;
+        codes.post("/qr").with_key(&mine).json(&json!({"targetUrl": "https://e.example"})).send().await?;
     let made = expect_status(201, &made)?;
     for (request, _) in requests(&codes, short_id(&made)).into_iter().skip(1) {
-        let answer = request.bearing(&theirs).send().await?;
+        let answer = request.with_key(&theirs).send().await?;
         let made_their_own = answer.status == 201;
         assert!(made_their_own || answer.status == 404, "{} {}", answer.status, answer.text());
-        let unknown = codes.get("/qr/UNKNOWN").bearing(&theirs).send().await?;
+        let unknown = codes.get("/qr/UNKNOWN").with_key(&theirs).send().await?;
         let (mut there, mut nowhere) = (answer.json()?, unknown.json()?);
         there["requestId"].take();
         nowhere["requestId"].take();
         assert!(made_their_own || there == nowhere, "it does not tell that it exists: {there}");
     }
-    let list = expect_status(200, &codes.get("/qr").bearing(&theirs).send().await?)?;
+    let list = expect_status(200, &codes.get("/qr").with_key(&theirs).send().await?)?;
     let owners: Vec<_> = list["items"].as_array().into_iter().flatten().map(|code| &code["userId"]).collect();
     assert_eq!(owners, ["them"]);
     Ok(())
@@ -166,23 +166,23 @@ async fn only_an_admin_may_name_another_owner() -> Result<()> {
     let mine = create_key(&database, "me", &["qr:read", "qr:write"]).await?;
     let admin = create_key(&database, "root", &["admin"]).await?;
     let theirs = json!({"targetUrl": "https://e.example", "userId": "them"});
-    let refused = codes.post("/qr").bearing(&mine).json(&theirs).send().await?;
+    let refused = codes.post("/qr").with_key(&mine).json(&theirs).send().await?;
     assert_eq!((refused.status, &refused.json()?["type"]), (403, &json!("urn:tessera:forbidden")));
-    assert_eq!(codes.get("/qr?userId=them").bearing(&mine).send().await?.status, 403);
+    assert_eq!(codes.get("/qr?userId=them").with_key(&mine).send().await?.status, 403);
     let own = json!({"targetUrl": "https://e.example", "userId": "me"});
     assert_eq!(
-        expect_status(201, &codes.post("/qr").bearing(&mine).json(&own).send().await?)?["userId"],
+        expect_status(201, &codes.post("/qr").with_key(&mine).json(&own).send().await?)?["userId"],
         "me"
     );
-    assert_eq!(codes.get("/qr?userId=me").bearing(&mine).send().await?.status, 200);
+    assert_eq!(codes.get("/qr?userId=me").with_key(&mine).send().await?.status, 200);
 
-    let made = expect_status(201, &codes.post("/qr").bearing(&admin).json(&theirs).send().await?)?;
+    let made = expect_status(201, &codes.post("/qr").with_key(&admin).json(&theirs).send().await?)?;
     assert_eq!(made["userId"], "them");
     for (request, _) in requests(&codes, short_id(&made)) {
-        let answer = request.bearing(&admin).send().await?;
+        let answer = request.with_key(&admin).send().await?;
         assert!(answer.status < 300, "{} {}", answer.status, answer.text());
     }
-    let list = expect_status(200, &codes.get("/qr?userId=me").bearing(&admin).send().await?)?;
+    let list = expect_status(200, &codes.get("/qr?userId=me").with_key(&admin).send().await?)?;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
     Ok(())
 }
@@ -229,8 +229,8 @@ async fn keys_are_neither_stored_nor_logged() -> Result<()> {
     let Setup { database, codes } = setup().await?;
     let key = create_key(&database, "me", &["qr:read"]).await?;
     let secret = &key[12..];
-    assert_eq!(codes.get("/qr").bearing(&key).send().await?.status, 200);
-    assert_eq!(codes.get("/qr").bearing(&format!("{key}x")).send().await?.status, 401);
+    assert_eq!(codes.get("/qr").with_key(&key).send().await?.status, 200);
+    assert_eq!(codes.get("/qr").with_key(&format!("{key}x")).send().await?.status, 401);
     let stored = format!("SELECT count(*) FROM api_keys WHERE api_keys::text LIKE '%{secret}%'");
     assert_eq!(query_count(&database, &stored).await?, 0);
     let logs = [codes.logs(), database.log()?.into_iter().map(|entry| entry.text).collect()].concat();

@@ -262,7 +262,7 @@ fn visit() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// Sends requests until one is answered badly, and makes that one smaller. Returns the statuses met.
+/// Sends requests until one is answered badly, and shrinks that one. Returns the statuses of all answers.
 fn send_all(cases: u32, lambda: &Lambda, requests: impl Strategy<Value = Sent>) -> BTreeSet<u16> {
     let config = Config { failure_persistence: None, cases, max_shrink_iters: 500, ..Config::default() };
     let met = RefCell::new(BTreeSet::new());

@@ -12,8 +12,8 @@ use super::containers::{
     wait_for_retries, wait_until,
 };
 
-/// A primary and its standby.
-async fn pair() -> Result<(Postgres, Postgres, Database)> {
+/// Starts a primary with a database, and its standby.
+async fn primary_and_standby() -> Result<(Postgres, Postgres, Database)> {
     let primary = Postgres::builder().start().await?;
     let database = primary.database().await?;
     let standby = primary.standby(Duration::ZERO).await?;
@@ -24,7 +24,7 @@ async fn codes_on(postgres: &Postgres, database: &Database) -> Result<i64> {
     Ok(count_codes_and_scans_on(&postgres.admin(&database.name).await?).await?.0)
 }
 
-async fn replicated(standby: &Postgres, database: &Database, codes: i64) -> Result<()> {
+async fn wait_until_replicated(standby: &Postgres, database: &Database, codes: i64) -> Result<()> {
     wait_until("the standby has it", async || {
         Ok(codes_on(standby, database).await.is_ok_and(|there| there == codes))
     })
@@ -33,18 +33,18 @@ async fn replicated(standby: &Postgres, database: &Database, codes: i64) -> Resu
 
 #[tokio::test]
 async fn a_primary_that_became_read_only_is_left_for_the_new_one() -> Result<()> {
-    let (primary, standby, database) = pair().await?;
+    let (primary, standby, database) = primary_and_standby().await?;
     let proxy = Proxy::of(&primary).await?;
     let lambda = generate(proxy.url(&database)).start().await?;
     create_ok(&lambda).await?;
-    replicated(&standby, &database, 1).await?;
+    wait_until_replicated(&standby, &database, 1).await?;
 
     primary.set("default_transaction_read_only", Some("on")).await?;
     let moved = AtomicBool::new(false);
     let moving = async {
         wait_for_retries(&lambda, 2).await?;
         let before = codes_on(&primary, &database).await?;
-        replicated(&standby, &database, before).await?;
+        wait_until_replicated(&standby, &database, before).await?;
         standby.promote().await?;
         proxy.switch_upstream(standby.address());
         moved.store(true, Ordering::Relaxed);
@@ -69,7 +69,7 @@ async fn a_primary_that_became_read_only_is_left_for_the_new_one() -> Result<()>
 /// A read replica that takes over in place of the old primary, under the same name and another address.
 #[tokio::test]
 async fn a_name_that_moves_to_another_server_is_followed() -> Result<()> {
-    let (primary, standby, database) = pair().await?;
+    let (primary, standby, database) = primary_and_standby().await?;
     let old = Proxy::of(&primary).await?;
     let there = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), old.address().port());
     let _new = Proxy::start_at(there, standby.address()).await?;
@@ -78,7 +78,7 @@ async fn a_name_that_moves_to_another_server_is_followed() -> Result<()> {
     let url = old.url(&database).replace("127.0.0.1", "db.test");
     let lambda = generate(url).preload(&preload).start().await?;
     create_ok(&lambda).await?;
-    replicated(&standby, &database, 1).await?;
+    wait_until_replicated(&standby, &database, 1).await?;
 
     old.refuse().await;
     primary.stop(Stop::Immediate).await?;

@@ -1,5 +1,5 @@
-//! What a database's refusal means is told by one table. Each row of it is walked through everything that is built on
-//! it: the retry, the counts, health and doctor.
+//! What a database's refusal means is said by one table. Each row is tested with everything that is built on it: the
+//! retry, the metrics, health and doctor.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use tessera_postgres::failure::{KnownRefusal, known_refusals};
 
 use crate::operator::doctor::examine;
 
-/// Walked at the same time; most of it is waiting.
+/// How many rows are tested at the same time: a test mostly waits.
 const AT_ONCE: usize = 8;
-/// Of a request: enough for a retry or two.
+/// The time of each request, which is enough for a retry or two.
 const DEADLINE: Duration = Duration::from_millis(800);
 
-/// Every phrase under one of its codes, and every code without a phrase.
+/// The rows to be tested: every phrase under one of its codes, and every code without a phrase.
 fn rows() -> Vec<KnownRefusal> {
     let mut seen = BTreeSet::new();
     known_refusals().filter(|row| row.message == "refused" || seen.insert(row.message)).collect()
@@ -29,10 +29,10 @@ fn rows() -> Vec<KnownRefusal> {
 async fn every_known_refusal_is_retried_counted_and_told_as_its_row_says() -> Result<()> {
     let rows = rows();
     ensure!(rows.len() > 40, "{} rows", rows.len());
-    stream::iter(rows).map(Ok).try_for_each_concurrent(AT_ONCE, walk).await
+    stream::iter(rows).map(Ok).try_for_each_concurrent(AT_ONCE, test_row).await
 }
 
-async fn walk(row: KnownRefusal) -> Result<()> {
+async fn test_row(row: KnownRefusal) -> Result<()> {
     let server = RefusingServer::start(row.sqlstate, &format!("{} (by the test)", row.message)).await?;
     let told = format!("{}: {}", row.diagnosis.name(), row.diagnosis.seen());
     let advice = health::advice(row.diagnosis);
@@ -60,7 +60,7 @@ async fn walk(row: KnownRefusal) -> Result<()> {
     Ok(())
 }
 
-/// The line of the only invocation, which may be on its way; none where nothing happened that is counted.
+/// The metrics of the only invocation, which may be logged after its answer; null if it counted nothing.
 async fn metrics(function: &Lambda) -> Result<Value> {
     let written = async {
         loop {

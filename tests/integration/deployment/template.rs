@@ -12,7 +12,7 @@ use harness::{python_environment, run_to_end};
 use serde_json::{Map, Value, json};
 use shared::migrations::MIGRATIONS;
 
-/// The documents, or why there are none.
+/// The documents as JSON, or the reason why they could not be read.
 static DOCUMENTS: LazyLock<Result<Value, String>> =
     LazyLock::new(|| read().map_err(|error| format!("{error:#}")));
 

@@ -1,4 +1,4 @@
-//! Nothing outlives the test process.
+//! No server, process or file of the harness outlives the test process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -97,6 +97,6 @@ fn nothing_remains_of_a_test_process_that_panicked() -> Result<()> {
 }
 
 #[test]
-fn nothing_remains_of_a_test_process_that_left() -> Result<()> {
+fn nothing_remains_of_a_test_process_that_exited() -> Result<()> {
     nothing_remains_after("exit")
 }

@@ -54,7 +54,7 @@ async fn bodies_are_bytes_in_both_directions() -> Result<()> {
 }
 
 #[tokio::test]
-async fn output_is_kept() -> Result<()> {
+async fn output_is_recorded() -> Result<()> {
     let lambda = echo().start().await?;
     // It is collected apart from the answers.
     wait_until("it says that it started", async || {

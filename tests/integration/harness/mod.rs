@@ -1,4 +1,4 @@
-//! The harness itself: its servers, its stand-in for Lambda and its proxy do what the other tests build on.
+//! Tests of the harness itself: its servers, its stand-in for Lambda and its proxy do what other tests rely on.
 
 mod cleanup;
 mod lambda;

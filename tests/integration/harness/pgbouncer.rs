@@ -56,7 +56,7 @@ async fn named_statements_break_in_transaction_mode_and_unnamed_ones_do_not() ->
 }
 
 #[tokio::test]
-async fn limits_are_its_own() -> Result<()> {
+async fn pool_size_clients_and_waits_are_limited() -> Result<()> {
     let database = database().await?;
     let pgbouncer = PgBouncer::in_front_of(database.postgres())
         .setting("default_pool_size", 1)
@@ -136,7 +136,7 @@ async fn a_pooler_can_outlive_its_database() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tls_holds_on_both_sides() -> Result<()> {
+async fn tls_is_used_on_both_sides() -> Result<()> {
     let database = Postgres::tls().await?.empty_database().await?;
     let pgbouncer = PgBouncer::in_front_of(database.postgres()).start().await?;
     let url = pgbouncer.url(&database);

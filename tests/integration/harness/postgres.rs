@@ -139,7 +139,7 @@ async fn sessions_are_counted_and_terminated() -> Result<()> {
     Ok(())
 }
 
-/// psql is what the teams have at hand: its verdict on a certificate is the reference.
+/// Runs psql, whose verdict on a certificate is the reference.
 fn psql(url: &str) -> Result<std::process::Output> {
     let psql =
         std::process::Command::new("psql").args([url, "-XAtc", "SELECT ssl FROM pg_stat_ssl"]).output()?;
@@ -160,7 +160,7 @@ async fn tls_is_verifiable_in_full_and_wants_a_password() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bad_certificates_are_bad() -> Result<()> {
+async fn psql_refuses_the_invalid_certificates() -> Result<()> {
     for (certificate, complaint) in
         [(Certificate::WrongName, "does not match host name"), (Certificate::Expired, "certificate")]
     {

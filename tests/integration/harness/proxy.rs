@@ -1,4 +1,4 @@
-//! The proxy counts and breaks what it says.
+//! The proxy's counts are exact, and its faults do what they are documented to do.
 
 use std::time::{Duration, Instant};
 

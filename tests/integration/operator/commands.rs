@@ -1,4 +1,4 @@
-//! `cargo tessera`, as an operator types it.
+//! The commands of `cargo tessera` that work on the database, run as an operator runs them.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use harness::{Database, Postgres};
 use serde_json::Value;
 
-/// The tool with these arguments, in an environment that says nothing of a database.
+/// Configures `cargo tessera` with these arguments, in an environment that names no database.
 fn tessera(arguments: &[&str]) -> Result<Command> {
     let tests = std::env::current_exe()?;
     let binary = tests.ancestors().nth(2).context("the tests are in target/debug/deps")?.join("tessera");
@@ -22,8 +22,8 @@ fn run(command: &mut Command) -> Result<Output> {
     command.output().context("`tessera` is missing: run `cargo build --workspace` first")
 }
 
-/// Its standard output; an error with what it said when it fails.
-fn said(database: &Database, arguments: &[&str]) -> Result<String> {
+/// Runs `cargo tessera` on a database and returns its standard output, or an error with what it wrote to stderr.
+fn stdout_of(database: &Database, arguments: &[&str]) -> Result<String> {
     let output = run(tessera(arguments)?.env("DATABASE_URL", database.url()))?;
     let error = String::from_utf8(output.stderr)?;
     anyhow::ensure!(output.status.success(), "{arguments:?}: {error}");
@@ -38,14 +38,14 @@ async fn database() -> Result<Database> {
 async fn migrations_go_up_and_down_and_are_listed() -> Result<()> {
     let database = database().await?;
     let state = || -> Result<Value> {
-        Ok(serde_json::from_str::<Value>(&said(&database, &["migrate", "status", "--json"])?)?[0]["state"]
+        Ok(serde_json::from_str::<Value>(&stdout_of(&database, &["migrate", "status", "--json"])?)?[0]["state"]
             .take())
     };
     assert_eq!(state()?, "pending");
-    assert!(said(&database, &["migrate", "up"])?.starts_with("Applied 0001_"));
+    assert!(stdout_of(&database, &["migrate", "up"])?.starts_with("Applied 0001_"));
     assert_eq!(state()?, "applied");
-    assert_eq!(said(&database, &["migrate", "up"])?, "Nothing to apply\n");
-    while said(&database, &["migrate", "down"])?.starts_with("Reverted ") {}
+    assert_eq!(stdout_of(&database, &["migrate", "up"])?, "Nothing to apply\n");
+    while stdout_of(&database, &["migrate", "down"])?.starts_with("Reverted ") {}
     assert_eq!(state()?, "pending");
     Ok(())
 }
@@ -62,16 +62,16 @@ async fn migrations_go_past_the_pooler() -> Result<()> {
 #[tokio::test]
 async fn a_key_is_shown_once_and_kept_as_its_hash() -> Result<()> {
     let database = database().await?;
-    said(&database, &["migrate", "up"])?;
+    stdout_of(&database, &["migrate", "up"])?;
     let create = ["keys", "create", "--owner", "alice", "--scope", "qr:read", "--scope", "qr:write"];
-    let key = said(&database, &create)?;
+    let key = stdout_of(&database, &create)?;
     let key = key.trim();
     let client = database.client().await?;
     let sql = "SELECT hash = sha256(convert_to($1, 'UTF8')) AND length($1) = 47 FROM api_keys";
     let row = &client.query_typed(sql, &[(&key, tokio_postgres::types::Type::TEXT)]).await?[0];
     assert!(row.get::<_, bool>(0), "{key}");
 
-    let list = said(&database, &["keys", "list", "--json"])?;
+    let list = stdout_of(&database, &["keys", "list", "--json"])?;
     assert!(!list.contains(key));
     let list: Value = serde_json::from_str(&list)?;
     assert_eq!(list[0]["prefix"], key[..12]);
@@ -83,16 +83,16 @@ async fn a_key_is_shown_once_and_kept_as_its_hash() -> Result<()> {
 #[tokio::test]
 async fn a_revoked_key_stays_revoked_since_the_first_time() -> Result<()> {
     let database = database().await?;
-    said(&database, &["migrate", "up"])?;
-    let key = said(&database, &["keys", "create", "--owner", "alice", "--scope", "admin"])?;
+    stdout_of(&database, &["migrate", "up"])?;
+    let key = stdout_of(&database, &["keys", "create", "--owner", "alice", "--scope", "admin"])?;
     let revoked_at = || -> Result<Value> {
-        let list: Value = serde_json::from_str(&said(&database, &["keys", "list", "--json"])?)?;
+        let list: Value = serde_json::from_str(&stdout_of(&database, &["keys", "list", "--json"])?)?;
         assert_eq!(list[0]["state"], "revoked");
         Ok(list[0]["revokedAt"].clone())
     };
-    said(&database, &["keys", "revoke", key.trim()])?;
+    stdout_of(&database, &["keys", "revoke", key.trim()])?;
     let first = revoked_at()?;
-    said(&database, &["keys", "revoke", &key[..12]])?;
+    stdout_of(&database, &["keys", "revoke", &key[..12]])?;
     assert_eq!(revoked_at()?, first);
     let mut other = tessera(&["keys", "revoke", "tsk_00000000"])?;
     assert_eq!(run(other.env("DATABASE_URL", database.url()))?.status.code(), Some(1));

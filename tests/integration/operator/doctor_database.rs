@@ -1,5 +1,5 @@
-//! A good connection to a database in which something is wrong: `cargo tessera doctor` names it, and so does `health`,
-//! unless it takes a try of the main job to find out, or nobody can be known by a key.
+//! What is wrong inside a database that can be connected to is named by `cargo tessera doctor`, and by `health` as
+//! well, unless only probe codes can show it or no key can be checked.
 
 use anyhow::{Context as _, Result};
 use harness::Postgres;
@@ -8,7 +8,7 @@ use super::doctor::examine;
 use super::doctor_and_health::expect_check;
 use super::health::{KEY, check, health, make_key};
 
-/// What is broken, the check that names it, its verdict, a word of what it saw and one of its advice.
+/// SQL that breaks something, the check that names it, its verdict, and words of its observation and of its advice.
 const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("DROP TABLE scan_quotas", "migrations", "fail", "scan_quotas", "migrate up"),
     ("DELETE FROM tessera_migrations WHERE version = 2", "migrations", "warn", "0002_webhooks", "migrate up"),

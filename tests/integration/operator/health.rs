@@ -1,4 +1,4 @@
-//! `health`: quick, deep, detailed and for Prometheus; and that it names what is wrong.
+//! The reports of `health`: quick, deep, detailed and for Prometheus, and what they say of each problem.
 
 use std::io::{Seek as _, Write as _};
 use std::process::Command;
@@ -25,7 +25,7 @@ pub(crate) async fn make_key(database: &Database, key: &str, scope: &str) -> Res
     Ok(database.client().await?.batch_execute(&sql).await?)
 }
 
-/// The detailed report's line about `name`.
+/// The check `name` of the detailed report.
 pub(crate) async fn check(health: &Lambda, name: &str) -> Result<Value> {
     let answer = health.get("/health").query("detailed", "true").header("x-api-key", KEY).send().await?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
@@ -148,7 +148,7 @@ async fn prometheus_accepts_the_text() -> Result<()> {
     Ok(())
 }
 
-/// What leads nowhere, what is said of it, and a word of the advice.
+/// Each URL leads nowhere in another way, which the report names, with advice.
 #[tokio::test]
 async fn a_database_that_cannot_be_reached_is_named_within_3_s() -> Result<()> {
     let tls = Postgres::tls().await?.database().await?;

@@ -1,4 +1,4 @@
-//! The operator's side of webhooks: `cargo tessera jobs` and `cargo tessera alerts`.
+//! `cargo tessera jobs` and `cargo tessera alerts`, after deliveries that failed.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::webhook::sender::{account, send, sources, webhook};
 use crate::worker::delivery::{run, worker};
 use crate::worker::endpoint::{Behaviour, Endpoint};
 
-/// Runs `cargo tessera` with these arguments; what it prints.
+/// Runs `cargo tessera` with these arguments, and returns what it prints.
 pub(crate) async fn tessera(database: &Database, arguments: &[&str]) -> Result<String> {
     let tests = std::env::current_exe()?;
     let program =
@@ -33,7 +33,7 @@ async fn tessera_json(database: &Database, arguments: &[&str]) -> Result<Value> 
     Ok(serde_json::from_str(&tessera(database, arguments).await?)?)
 }
 
-/// One dead job of each of two sources.
+/// Leaves one dead job of each of two sources.
 async fn two_dead_jobs(database: &Database, endpoint: &Endpoint) -> Result<harness::Lambda> {
     let sources = sources(&json!({"forwardUrl": endpoint.url}));
     let webhook = webhook(database.url(), sources.clone()).start().await?;

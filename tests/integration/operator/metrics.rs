@@ -1,4 +1,4 @@
-//! The line that each invocation writes for CloudWatch.
+//! The metrics that each invocation logs as one line for CloudWatch.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use harness::{Lambda, Postgres, Proxy};
 use serde_json::{Value, json};
 use shared::metrics::{MAX_LINE, Metric};
 
-/// The lines so far, oldest first.
+/// The lines of metrics that a function has logged so far, oldest first.
 fn lines(function: &Lambda) -> Vec<Value> {
     function.json_logs().into_iter().filter(|line| line.get("_aws").is_some()).collect()
 }
 
-/// The line of the newest invocation: there are `count` by then. It is on its way when the answer is there.
+/// Waits for the `count`th line, that of the newest invocation: it may be logged after the answer.
 async fn line_number(function: &Lambda, count: usize) -> Result<Value> {
     let written = async {
         loop {

@@ -1,4 +1,5 @@
-//! The worker when workers die, answers are lost and endpoints echo: nothing is lost, done twice or shown.
+//! Workers that die, answers that are lost and endpoints that echo: no job is lost or done twice, and no payload is
+//! shown.
 
 use std::time::Duration;
 

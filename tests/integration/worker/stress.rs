@@ -17,7 +17,7 @@ use crate::operator::jobs_and_alerts::tessera;
 use crate::webhook::sender::{send, sources, webhook};
 use crate::webhook::stress::{Random, size};
 
-/// Jobs in the database, made by events.
+/// Makes jobs in the database by sending events.
 async fn jobs(database: &Database, endpoint: &Endpoint, count: usize) -> Result<String> {
     let sources = sources(&json!({"forwardUrl": endpoint.url}));
     let webhook = webhook(database.url(), sources.clone()).start().await?;
@@ -41,7 +41,7 @@ async fn count(database: &Database, state: &str) -> Result<i64> {
 }
 
 /// Fails 20 % and hangs 5 % of all attempts, the same ones each time.
-fn troubled(delivery: &Delivery) -> Behaviour {
+fn unreliable(delivery: &Delivery) -> Behaviour {
     let mut hasher = DefaultHasher::new();
     (delivery.id(), delivery.header("tessera-attempt")).hash(&mut hasher);
     match hasher.finish() % 100 {
@@ -51,8 +51,8 @@ fn troubled(delivery: &Delivery) -> Behaviour {
     }
 }
 
-/// Runs one worker until nothing is due; started again when it is killed, once the others have its jobs.
-async fn work(slot: &RwLock<Lambda>, start: &impl AsyncFn() -> Result<Lambda>) -> Result<()> {
+/// Invokes a worker until nothing is due. A worker that was killed is replaced.
+async fn run_until_idle(slot: &RwLock<Lambda>, start: &impl AsyncFn() -> Result<Lambda>) -> Result<()> {
     loop {
         let worker = slot.read().await;
         let report = run(&worker).await;
@@ -71,7 +71,7 @@ async fn work(slot: &RwLock<Lambda>, start: &impl AsyncFn() -> Result<Lambda>) -
 async fn every_job_is_delivered_though_endpoint_and_workers_fail() -> Result<()> {
     let total = size(300, 5_000);
     let database = Postgres::plain().await?.database().await?;
-    let endpoint = Endpoint::start(troubled).await?;
+    let endpoint = Endpoint::start(unreliable).await?;
     let sources = jobs(&database, &endpoint, total).await?;
     let start = async || {
         let worker = worker(database.url(), sources.clone()).env("WORKER_TIMEOUT_SECONDS", "0.2");
@@ -84,7 +84,11 @@ async fn every_job_is_delivered_though_endpoint_and_workers_fail() -> Result<()>
     while count(&database, "done").await? < i64::try_from(total)? {
         let all = async {
             let [one, two, three] = &workers;
-            tokio::try_join!(work(one, &start), work(two, &start), work(three, &start))
+            tokio::try_join!(
+                run_until_idle(one, &start),
+                run_until_idle(two, &start),
+                run_until_idle(three, &start)
+            )
         };
         let killer = async {
             loop {
