@@ -5,7 +5,7 @@
 use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tessera_cli::dev::{self, keeper};
+use tessera_cli::dev;
 
 /// Runs Tessera on this machine: a database, every function, and a URL to try them at
 ///
@@ -37,8 +37,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = if env::args().nth(1).as_deref() == Some(keeper::ARGUMENT) {
-        keeper::run()
+    let outcome = if env::args().nth(1).as_deref() == Some(dev::SUPERVISOR) {
+        local::supervisor::serve()
     } else {
         let cli = Cli::parse();
         match cli.command {

@@ -12,7 +12,7 @@ pub fn run(names: &[String]) -> Result<()> {
     let chosen = if names.is_empty() { ALL.map(str::to_owned).to_vec() } else { names.to_vec() };
     for name in chosen {
         println!("\n{name}\n");
-        let script = super::workspace().join(format!("tests/bench/{name}.sh"));
+        let script = super::place::workspace().join(format!("tests/bench/{name}.sh"));
         let status = super::without_cargos_own(&mut Command::new(&script))
             .status()
             .with_context(|| format!("{} could not be started", script.display()))?;

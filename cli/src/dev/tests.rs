@@ -1,22 +1,17 @@
 //! `cargo dev test`: what the tests need, then every test.
 
-use std::{
-    env,
-    num::NonZero,
-    os::unix::process::CommandExt,
-    path::Path,
-    process::{Command, Stdio},
-    thread::available_parallelism,
-};
+use std::env;
+use std::num::NonZero;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
+use local::postgres::{BIN_VARIABLE, Installation};
+use local::{account, command};
 
-use super::{
-    account::{self, Account},
-    command,
-    keeper::Keeper,
-    postgres::Installation,
-};
+use super::{database, place};
 
 /// Programs the tests run, and the Debian packages they come in.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -26,15 +21,11 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("promtool", "prometheus"),
 ];
 
-/// Where the test harness finds PostgreSQL when it is not in a usual place.
-const POSTGRES: &str = "TESSERA_PG_BIN";
-
 /// Installs what is missing, builds, and becomes `cargo test` with these arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let root = super::workspace();
-    let account = Account::of_the_server()?;
-    install_missing(account.as_ref())?;
-    let installation = find_postgres(&root, account.as_ref())?;
+    let root = place::workspace();
+    install_missing()?;
+    let installation = find_postgres(&root)?;
 
     println!("Building everything the tests start");
     let mut build = Command::new("cargo");
@@ -46,7 +37,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
     let mut test = Command::new("cargo");
     test.current_dir(&root).args(["test", "--workspace"]).args(arguments);
-    super::without_cargos_own(&mut test).env(POSTGRES, &installation.bin);
+    super::without_cargos_own(&mut test).env(BIN_VARIABLE, &installation.bin);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         // Tests mostly wait for servers.
         let processors = available_parallelism().map_or(1, NonZero::get);
@@ -55,13 +46,13 @@ pub fn run(arguments: &[String]) -> Result<()> {
     Err(test.exec()).context("cargo could not be started")
 }
 
-fn install_missing(account: Option<&Account>) -> Result<()> {
+fn install_missing() -> Result<()> {
     let mut packages: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(program, _)| command::find(program).is_none())
         .map(|(_, package)| *package)
         .collect();
-    if Installation::find(account).is_none() {
+    if Installation::find()?.is_none() {
         packages.push("postgresql");
     }
     if packages.is_empty() {
@@ -87,10 +78,9 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn find_postgres(root: &Path, account: Option<&Account>) -> Result<Installation> {
-    let place = super::place(root, account)?;
-    let keeper = Keeper::start()?;
-    let installation = Installation::find_or_fetch(&place, account, &keeper);
-    keeper.stop()?;
+fn find_postgres(root: &Path) -> Result<Installation> {
+    let supervisor = super::start_supervisor()?;
+    let installation = database::find_or_fetch(&place::find_or_make(root)?, &supervisor);
+    supervisor.stop()?;
     installation
 }

@@ -1,22 +1,22 @@
 //! `cargo lambda watch`: found or fetched, started, and asked until every function has answered once.
 
-use std::{
-    convert::Infallible,
-    env, fs,
-    net::{Ipv4Addr, TcpStream},
-    path::Path,
-    process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
-};
+use std::convert::Infallible;
+use std::env;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use local::port::wait_until_listening;
+use local::python::{self, Environment};
+use local::{Output, Process, Supervisor, command};
 use tokio::time::MissedTickBehavior;
 
-use super::{Options, command, keeper::Keeper, python::Wheel};
+use super::Options;
 
-/// The release whose options and routes we use; any 1.9 on the PATH will do as well.
-const WHEEL: Wheel = Wheel { package: "cargo-lambda", version: "1.9.2" };
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A request without effect for each function that answers HTTP: the first request to a function starts it.
 const FIRST_REQUESTS: [(&str, &str, &str); 4] = [
@@ -26,24 +26,34 @@ const FIRST_REQUESTS: [(&str, &str, &str); 4] = [
     ("webhook", "POST", "/webhooks/none"),
 ];
 
-/// The command that `cargo lambda` stands for here.
-pub fn find_or_fetch(place: &Path, keeper: &Keeper) -> Result<Command> {
+/// The command that `cargo lambda` stands for here: the one on the PATH, if it is of the pinned minor release, whose
+/// options and routes we use; else the pinned one.
+pub(super) fn find_or_fetch(place: &Path, supervisor: &Supervisor) -> Result<Command> {
+    let pinned = python::pinned_version(python::CARGO_LAMBDA, "cargo-lambda").context("it is pinned")?;
+    let minor = pinned.rsplit_once('.').map_or(pinned, |(minor, _)| minor);
     let version = command::answer(Command::new("cargo").args(["lambda", "--version"])).unwrap_or_default();
-    if version.starts_with("cargo-lambda 1.9.") {
+    if version.starts_with(&format!("cargo-lambda {minor}.")) {
         let mut cargo = Command::new("cargo");
         cargo.arg("lambda");
         return Ok(cargo);
     }
-    let environment = WHEEL.install(place, keeper).context(
-        "cargo-lambda 1.9 is needed; install it as https://www.cargo-lambda.info/guide/installation.html says",
-    )?;
-    let mut cargo_lambda = Command::new(environment.join("bin/cargo-lambda"));
+    let environment = Environment::new(place, "cargo-lambda", python::CARGO_LAMBDA);
+    if !environment.is_installed() {
+        println!("Fetching cargo-lambda {pinned} from PyPI into {}", environment.directory().display());
+    }
+    environment.install(supervisor).with_context(|| {
+        format!(
+            "cargo-lambda {minor} is needed; install it as \
+             https://www.cargo-lambda.info/guide/installation.html says"
+        )
+    })?;
+    let mut cargo_lambda = Command::new(environment.program("cargo-lambda"));
     cargo_lambda.arg("lambda");
     Ok(cargo_lambda)
 }
 
 /// The names of the workspace's functions.
-pub fn functions(root: &Path) -> Result<Vec<String>> {
+pub(super) fn functions(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(root.join("functions"))? {
         let path = entry?.path();
@@ -59,7 +69,12 @@ pub fn functions(root: &Path) -> Result<Vec<String>> {
 
 /// Builds the functions with the very command line that `cargo lambda watch` will use for each, so that it finds
 /// nothing left to compile.
-pub fn build(functions: &[String], options: &Options, root: &Path, keeper: &Keeper) -> Result<()> {
+pub(super) fn build(
+    functions: &[String],
+    options: &Options,
+    root: &Path,
+    supervisor: &Supervisor,
+) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["build", "--manifest-path", "Cargo.toml"]);
     if options.release {
@@ -68,17 +83,18 @@ pub fn build(functions: &[String], options: &Options, root: &Path, keeper: &Keep
     for function in functions {
         cargo.args(["--bin", function]);
     }
-    keeper.run(super::without_cargos_own(&mut cargo)).context("the functions do not build")
+    supervisor
+        .run(super::without_cargos_own(&mut cargo), Output::Inherited)
+        .context("the functions do not build")
 }
 
 /// Starts `cargo lambda watch` and returns once it listens.
-pub fn start(
+pub(super) async fn start(
     mut cargo_lambda: Command,
-    environment: &[(&str, Option<String>)],
     options: &Options,
     root: &Path,
-    keeper: &Keeper,
-) -> Result<Child> {
+    supervisor: &Supervisor,
+) -> Result<Process> {
     let port = options.port.to_string();
     cargo_lambda.current_dir(root).args(["watch", "--ignore-changes", "--disable-cors", "--quiet"]);
     cargo_lambda.args(["-A", "127.0.0.1", "-P", &port]);
@@ -90,29 +106,19 @@ pub fn start(
         // an extension that asks for no events, and, when it is stopped, that a function has gone.
         cargo_lambda.env("RUST_LOG", "warn,tower_http=off,watchexec=off");
     }
-    for (name, value) in environment {
-        match value {
-            Some(value) => cargo_lambda.env(name, value),
-            None => cargo_lambda.env_remove(name),
-        };
-    }
-    let mut watch = keeper.spawn(super::without_cargos_own(&mut cargo_lambda))?;
-    keeper.note_watch(&watch)?;
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, options.port)).is_err() {
-        if let Some(status) = watch.try_wait()? {
-            bail!("`cargo lambda watch` ended: {status}");
-        }
-        if Instant::now() > deadline {
-            bail!("`cargo lambda watch` does not listen on port {port} after a minute");
-        }
-        thread::sleep(Duration::from_millis(50));
+    let watch = supervisor.spawn(super::without_cargos_own(&mut cargo_lambda), Output::Inherited)?;
+    // It stops its functions itself, and without complaint.
+    supervisor.stop_first(&watch)?;
+    let address = (Ipv4Addr::LOCALHOST, options.port).into();
+    tokio::select! {
+        listening = wait_until_listening(address, START_LIMIT, "`cargo lambda watch`") => listening?,
+        exit = watch.exited() => bail!("`cargo lambda watch` ended: {exit}"),
     }
     Ok(watch)
 }
 
 /// Sends every function its first request, so that the first request of a person is quick.
-pub async fn warm(functions: &[String], base: &str) -> Result<()> {
+pub(super) async fn warm(functions: &[String], base: &str) -> Result<()> {
     // No proxy: one that is set in the environment cannot reach this machine's loopback.
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
     for (function, method, path) in FIRST_REQUESTS {
@@ -130,7 +136,7 @@ pub async fn warm(functions: &[String], base: &str) -> Result<()> {
 }
 
 /// Starts the worker, and again every minute, as the template's schedule does.
-pub async fn run_worker_every_minute(base: &str) -> Result<Infallible> {
+pub(super) async fn run_worker_every_minute(base: &str) -> Result<Infallible> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build()?;
     let url = format!("{base}/2015-03-31/functions/worker/invocations");
     let mut minutes = tokio::time::interval(Duration::from_mins(1));

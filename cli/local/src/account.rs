@@ -1,11 +1,10 @@
-//! The account PostgreSQL runs as: it refuses to run as root.
+//! The account that servers run as: PostgreSQL and PgBouncer refuse to run as root.
 
-use std::{
-    fs,
-    os::unix::{fs::chown, process::CommandExt},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -19,8 +18,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account to run PostgreSQL as, or none when we are not root and run it ourselves.
-    pub fn of_the_server() -> Result<Option<Self>> {
+    /// The account to run servers as: `postgres`, else `nobody`; none when we are not root and run them ourselves.
+    pub fn for_servers() -> Result<Option<Self>> {
         if !is_root() {
             return Ok(None);
         }

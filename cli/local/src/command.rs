@@ -1,9 +1,10 @@
-//! Asking and showing commands.
+//! Finding, showing and asking programs.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
 
 /// The command as somebody would type it, for messages.
 #[must_use]
@@ -19,6 +20,14 @@ pub fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Runs a program to its end and returns what it printed; an error holds all it said.
+pub fn run_to_end(command: &mut Command) -> Result<Output> {
+    let output = command.output().with_context(|| format!("`{}` could not be started", line(command)))?;
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "`{}` failed: {}\n{said}\n{errors}", line(command), output.status);
+    Ok(output)
+}
+
 /// Where a program is, looked for as a shell does, and in the administrator's directories.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -32,6 +41,5 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Whether a file is there to be run.
 #[must_use]
 pub fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }

