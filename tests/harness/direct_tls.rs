@@ -1,14 +1,16 @@
 //! A server that speaks direct TLS, as PostgreSQL does from version 17 on.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use local::Process;
+use local::port::{Port, wait_until_listening};
 
 use crate::Postgres;
 use crate::certificates::{Authority, Certificate};
-use crate::guard::{Guarded, guarded_command};
-use crate::port::Port;
+use crate::processes;
 use crate::scratch::{Scratch, write_for_service};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -18,7 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub struct DirectTls {
     port: Port,
     authority: Authority,
-    _server: Guarded,
+    _server: Process,
     _scratch: Scratch,
 }
 
@@ -30,14 +32,13 @@ impl DirectTls {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| scratch.path().join(name));
         write_for_service(&certificate, &identity.certificate)?;
         write_for_service(&key, &identity.key)?;
-        let mut command = guarded_command("KILL", "python3");
+        let mut command = Command::new("python3");
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/direct_tls.py"));
         command.args([port.address(), postgres.address()].map(|address| address.port().to_string()));
         command.arg(certificate).arg(key);
-        let server = Guarded::spawn(command, None)?;
-        let proxy = Self { port, authority, _server: server, _scratch: scratch };
-        proxy.port.taken_up(START_LIMIT, "the TLS proxy").await?;
-        Ok(proxy)
+        let server = processes::spawn(&mut command)?;
+        wait_until_listening(port.address(), START_LIMIT, "the TLS proxy").await?;
+        Ok(Self { port, authority, _server: server, _scratch: scratch })
     }
 
     /// The address that the proxy listens at.

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use local::port::Port;
+use local::{Process, command};
 use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::guard::{Guarded, guarded_command};
-use crate::port::Port;
+use crate::processes;
 use crate::scratch::{Scratch, run_as_service_account, write_for_service};
 use crate::{Certificate, Database, PASSWORD, Postgres, ROLE};
 
@@ -33,7 +35,7 @@ struct Pooler {
 
 #[derive(Debug, Default)]
 struct Running {
-    process: Option<Guarded>,
+    process: Option<Process>,
     /// What the processes before this one have logged.
     log: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl PgBouncer {
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         let running = self.0.running();
-        let now = running.process.as_ref().map(|process| process.lines.all()).unwrap_or_default();
+        let now = running.process.as_ref().map(Process::lines).unwrap_or_default();
         running.log.iter().cloned().chain(now).collect()
     }
 
@@ -109,7 +111,7 @@ impl PgBouncer {
         let process = self.0.running().process.take().context("PgBouncer is not running")?;
         process.signal(Signal::KILL)?;
         process.exited().await;
-        self.0.running().log.extend(process.lines.all());
+        self.0.running().log.extend(process.lines());
         Ok(())
     }
 
@@ -179,7 +181,7 @@ impl Pooler {
         let mut settings = BTreeMap::from(
             [
                 ("listen_addr", "127.0.0.1".to_owned()),
-                ("listen_port", self.port.address().port().to_string()),
+                ("listen_port", self.port.number().to_string()),
                 ("unix_socket_dir", self.scratch.path().display().to_string()),
                 ("pool_mode", "transaction".to_owned()),
                 ("auth_type", "scram-sha-256".to_owned()),
@@ -223,19 +225,12 @@ impl Pooler {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self) -> Result<Guarded> {
-        let mut command = guarded_command("KILL", find_program()?);
+    fn spawn(&self) -> Result<Process> {
+        let program = command::find("pgbouncer")
+            .context("no PgBouncer found: install pgbouncer (apt-get install pgbouncer)")?;
+        let mut command = Command::new(std::path::absolute(program)?);
         command.arg(self.configuration());
-        run_as_service_account(&mut command);
-        Guarded::spawn(command, None)
+        run_as_service_account(&mut command)?;
+        processes::spawn(&mut command)
     }
-}
-
-/// Finds PgBouncer, which Debian installs where only root's PATH leads.
-fn find_program() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let found = directories.map(|directory| directory.join("pgbouncer")).find(|program| program.is_file());
-    let found = found.context("no PgBouncer found: install pgbouncer (apt-get install pgbouncer)")?;
-    Ok(std::path::absolute(found)?)
 }

@@ -1,28 +1,18 @@
 //! One directory for all files of a test process, removed after its end, and the account its servers run under.
 
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use local::Account;
+use local::account::{give_to, run_as};
 
-/// Waits for the end of the test process, then for its servers to let go of the directory.
-const JANITOR: &str = r#"
-read -r _
-tries=100
-while [ -e "$1" ] && [ "$tries" -gt 0 ]; do sleep 0.1; rm -rf "$1"; tries=$((tries - 1)); done
-"#;
+use crate::processes::supervisor;
 
-struct Root {
-    path: PathBuf,
-    /// Never written to: its closing is the signal.
-    _janitor: Option<ChildStdin>,
-}
-
-static ROOT: OnceLock<Root> = OnceLock::new();
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A directory that is removed on drop, and at the latest after the end of the test process.
@@ -52,64 +42,31 @@ impl Drop for Scratch {
 
 fn root() -> Result<&'static Path> {
     if let Some(root) = ROOT.get() {
-        return Ok(&root.path);
+        return Ok(root);
     }
     let path = tempfile::Builder::new().prefix("tessera-tests-").tempdir()?.keep();
+    supervisor()?.remove_at_end(&path)?;
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
-    let mut janitor = Command::new("/bin/sh")
-        .args(["-c", JANITOR, "janitor"])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()?;
-    // A thread that lost the race closes its janitor's pipe here, and with it its directory goes.
-    Ok(&ROOT.get_or_init(|| Root { path, _janitor: janitor.stdin.take() }).path)
-}
-
-struct Account {
-    user: u32,
-    group: u32,
+    // The directory of a thread that lost the race stays empty until the end.
+    Ok(ROOT.get_or_init(|| path))
 }
 
 /// PostgreSQL and PgBouncer refuse to run as root; for root there is another account, else `None`.
-fn service_account() -> Option<&'static Account> {
-    static ACCOUNT: OnceLock<Option<Account>> = OnceLock::new();
-    ACCOUNT
-        .get_or_init(|| {
-            let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-            let root = rustix::process::geteuid().is_root();
-            root.then(|| find_account(&accounts, "postgres").or_else(|| find_account(&accounts, "nobody")))
-                .flatten()
-        })
-        .as_ref()
-}
-
-/// A line of `passwd(5)`: `name:password:user:group:…`.
-fn find_account(accounts: &str, name: &str) -> Option<Account> {
-    accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let user = (fields.next()? == name).then(|| fields.nth(1)?.parse().ok()).flatten()?;
-        Some(Account { user, group: fields.next()?.parse().ok()? })
-    })
+fn service_account() -> Result<Option<&'static Account>> {
+    static ACCOUNT: OnceLock<Result<Option<Account>>> = OnceLock::new();
+    let found = ACCOUNT.get_or_init(Account::for_servers);
+    found.as_ref().map(Option::as_ref).map_err(|error| anyhow!("{error:#}"))
 }
 
 /// Makes `command` run under an account that PostgreSQL and PgBouncer accept, from a directory it may enter.
-pub(crate) fn run_as_service_account(command: &mut Command) {
-    command.current_dir("/");
-    if let Some(account) = service_account() {
-        command.uid(account.user).gid(account.group);
-    }
+pub(crate) fn run_as_service_account(command: &mut Command) -> Result<()> {
+    run_as(command, service_account()?);
+    Ok(())
 }
 
 /// Gives a file that the harness wrote to the account that servers run under.
 pub(crate) fn give_to_service_account(path: &Path) -> Result<()> {
-    if let Some(account) = service_account() {
-        chown(path, Some(account.user), Some(account.group))
-            .with_context(|| format!("cannot give away {}", path.display()))?;
-    }
-    Ok(())
+    give_to(path, service_account()?)
 }
 
 /// Writes a file that anyone may read.

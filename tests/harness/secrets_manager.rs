@@ -1,14 +1,16 @@
 //! AWS Secrets Manager, as moto imitates it (<https://docs.getmoto.org>).
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use local::Process;
+use local::port::{Port, wait_until_listening};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::guard::{Guarded, guarded_command};
-use crate::port::Port;
+use crate::processes;
 use crate::python::python_environment;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -21,7 +23,7 @@ const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sec
 pub struct SecretsManager {
     port: Port,
     client: reqwest::Client,
-    _server: Guarded,
+    _server: Process,
 }
 
 impl SecretsManager {
@@ -34,12 +36,11 @@ impl SecretsManager {
     async fn start() -> Result<Self> {
         let tools = tokio::task::spawn_blocking(|| python_environment("secrets_manager")).await??;
         let port = Port::reserve()?;
-        let mut command = guarded_command("KILL", tools.join("moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.address().port().to_string()]);
-        let server = Guarded::spawn(command, None)?;
-        let started = Self { port, client: reqwest::Client::new(), _server: server };
-        started.port.taken_up(START_LIMIT, "moto").await?;
-        Ok(started)
+        let mut command = Command::new(tools.join("moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.number().to_string()]);
+        let server = processes::spawn(&mut command)?;
+        wait_until_listening(port.address(), START_LIMIT, "moto").await?;
+        Ok(Self { port, client: reqwest::Client::new(), _server: server })
     }
 
     /// The address that the server listens at.

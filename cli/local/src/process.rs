@@ -187,7 +187,9 @@ impl Process {
     pub fn wait_for_success(mut self) -> Result<()> {
         self.join();
         let exit = self.exit().context("it has been waited for")?;
-        ensure!(exit == Exit::Code(0), "`{}` failed: {exit}\n{}", self.line, self.lines().join("\n"));
+        let said = self.lines().join("\n");
+        let separator = if said.is_empty() { "" } else { "\n" };
+        ensure!(exit == Exit::Code(0), "`{}` failed: {exit}{separator}{said}", self.line);
         Ok(())
     }
 

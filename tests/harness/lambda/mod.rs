@@ -4,10 +4,12 @@ mod request;
 mod runtime_api;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use local::{Exit, Process};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -17,8 +19,7 @@ use tokio::task::JoinHandle;
 pub use request::{Request, Response};
 use runtime_api::{Invocation, Outcome, RuntimeApi};
 
-use crate::Preload;
-use crate::guard::{Exit, Guarded, guarded_command};
+use crate::{Preload, processes};
 
 /// Lambda's limit for the init phase, and what a process is given after SIGTERM
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
@@ -31,7 +32,7 @@ pub struct Lambda {
     name: String,
     timeout: Duration,
     init: Duration,
-    process: Guarded,
+    process: Process,
     queue: mpsc::UnboundedSender<Invocation>,
     api: Arc<RuntimeApi>,
     server: JoinHandle<()>,
@@ -154,7 +155,7 @@ impl Lambda {
     /// The lines on stdout and stderr so far, in the order they were written.
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
-        self.process.lines.all()
+        self.process.lines()
     }
 
     /// The lines of [`Lambda::logs`] that are JSON objects.
@@ -233,9 +234,9 @@ impl Builder {
         let (api, ready) = RuntimeApi::new(self.name.clone(), events);
         let server = tokio::spawn(Arc::clone(&api).serve(listener));
 
-        let mut command = guarded_command("KILL", self.find_binary()?);
+        let mut command = Command::new(self.find_binary()?);
         command.env_clear().envs(self.lambda_environment(&address.to_string())).envs(self.environment);
-        let process = Guarded::spawn(command, None)?;
+        let process = processes::spawn(&mut command)?;
         let exited = process.exited();
         let (name, timeout, init) = (self.name, self.timeout, Duration::ZERO);
         let mut lambda = Lambda { name, timeout, init, process, queue, api, server };
@@ -243,7 +244,7 @@ impl Builder {
             biased;
             ready = ready => {
                 let first = ready?.map_err(|error| anyhow::anyhow!("{} failed in init: {error}", lambda.name))?;
-                lambda.init = first.saturating_duration_since(lambda.process.started);
+                lambda.init = first.saturating_duration_since(lambda.process.started());
                 Ok(lambda)
             }
             exit = exited => bail!("{} ended in init: {exit:?}\n{}", lambda.name, lambda.log_text()),
@@ -264,12 +265,7 @@ impl Builder {
                 return Ok(bootstrap);
             }
         }
-        // Tests are in target/PROFILE/deps, functions one directory up.
-        let tests = std::env::current_exe()?;
-        let profile = tests.ancestors().nth(2).context("the tests' binary is in no target directory")?;
-        let binary = profile.join(&self.name);
-        ensure!(binary.is_file(), "{} is missing: run `cargo build --workspace` first", binary.display());
-        Ok(binary)
+        processes::built_binary(&self.name)
     }
 
     /// The environment variables that Lambda sets

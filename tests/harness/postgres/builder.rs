@@ -1,20 +1,19 @@
 //! Making a cluster.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use local::port::Port;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
-use super::{Cluster, PASSWORD, Postgres, ROLE, SUPERUSER, install, log};
+use super::{Cluster, PASSWORD, Postgres, ROLE, SUPERUSER, installation, log};
 use crate::certificates::{Authority, Certificate};
-use crate::guard::{Exit, Guarded, guarded_command};
-use crate::port::Port;
+use crate::processes::{run, supervisor};
 use crate::scratch::{Scratch, run_as_service_account, write_for_all, write_for_service};
 
 /// Brings an empty database to the schema that tests expect.
@@ -82,8 +81,9 @@ impl Builder {
     /// A cluster that is not running, whose data are a copy of `data`.
     async fn create(self, data: &Path) -> Result<Postgres> {
         let cluster = self.cluster()?;
-        let mut copy = guarded_command("KILL", "cp");
+        let mut copy = Command::new("cp");
         copy.arg("-Rp").arg(data).arg(cluster.data_path());
+        run_as_service_account(&mut copy)?;
         run(copy).await?;
         cluster.configure(self.certificate, &self.settings)?;
         Ok(Postgres(Arc::new(cluster)))
@@ -108,7 +108,7 @@ impl Postgres {
     pub async fn standby(&self, delay: Duration) -> Result<Postgres> {
         let builder = Builder::new();
         let cluster = builder.cluster()?;
-        let mut backup = guarded_command("KILL", install::program("pg_basebackup")?);
+        let mut backup = installation()?.command("pg_basebackup")?;
         backup.arg("-D").arg(cluster.data_path()).arg("-h").arg(self.0.scratch.path());
         backup.args(["-p", &self.address().port().to_string(), "-U", SUPERUSER]);
         backup.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
@@ -131,7 +131,7 @@ impl Cluster {
              fsync = off\nfull_page_writes = off\nmax_connections = 200\nshared_buffers = '64MB'\n\
              log_line_prefix = '{prefix}'\nlog_statement = all\nlog_connections = on\nlog_disconnections = on\n\
              log_timezone = UTC\ntimezone = UTC\n",
-            port = self.port.address().port(),
+            port = self.port.number(),
             prefix = log::PREFIX,
         );
         let hosts = if let (Some(authority), Some(certificate)) = (&self.authority, certificate) {
@@ -158,24 +158,14 @@ async fn initialised() -> Result<PathBuf> {
     static INITIALISED: OnceCell<Scratch> = OnceCell::const_new();
     let scratch = INITIALISED.get_or_try_init(|| async {
         let scratch = Scratch::new("initdb")?;
-        let mut initdb = guarded_command("KILL", install::program("initdb")?);
-        initdb.arg("-D").arg(scratch.path().join("data")).args(["-U", SUPERUSER, "-A", "trust"]);
+        let data = scratch.path().join("data");
         // Small segments of the write-ahead log: each cluster starts with one, filled with zeros.
-        initdb.args(["--no-sync", "--no-instructions", "--no-locale", "-E", "UTF8", "--wal-segsize=1"]);
-        run(initdb).await?;
+        let options = ["--username", SUPERUSER, "--auth=trust", "--no-sync", "--wal-segsize=1"];
+        let initialise = move || installation()?.initialise(&data, &options, supervisor()?);
+        tokio::task::spawn_blocking(initialise).await??;
         anyhow::Ok(scratch)
     });
     Ok(scratch.await?.path().join("data"))
-}
-
-/// Runs one of PostgreSQL's own programs to its end.
-async fn run(mut command: Command) -> Result<()> {
-    run_as_service_account(&mut command);
-    let arguments = command.get_args().skip(4).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
-    let running = Guarded::spawn(command, None)?;
-    let exit = running.exited().await;
-    ensure!(exit == Exit::Code(0), "{arguments}: {exit:?}\n{}", running.lines.all().join("\n"));
-    Ok(())
 }
 
 /// The product's own schema: every migration, and the kept plans.

@@ -2,15 +2,17 @@
 
 mod builder;
 mod database;
-mod install;
 mod log;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use local::port::Port;
+use local::postgres::Installation;
+use local::{Exit, Process};
 use rustix::process::Signal;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
@@ -20,9 +22,8 @@ pub use database::Database;
 pub use log::LogEntry;
 
 use crate::certificates::Authority;
-use crate::guard::{Exit, Guarded, guarded_command};
-use crate::port::Port;
-use crate::scratch::{Scratch, run_as_service_account};
+use crate::processes::supervisor;
+use crate::scratch::Scratch;
 
 /// The role that functions connect as: no superuser, so that limits and permissions hold for it.
 pub const ROLE: &str = "tessera";
@@ -53,7 +54,7 @@ struct Cluster {
     migrate: Migrate,
     template: OnceCell<()>,
     shared: bool,
-    server: Mutex<Option<Guarded>>,
+    server: Mutex<Option<Process>>,
     scratch: Scratch,
 }
 
@@ -229,16 +230,13 @@ impl Cluster {
         self.scratch.path().join("ca.pem")
     }
 
-    fn server(&self) -> std::sync::MutexGuard<'_, Option<Guarded>> {
+    fn server(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self) -> Result<Guarded> {
-        let mut command = guarded_command("QUIT", install::program("postgres")?);
-        command.arg("-D").arg(self.data_path());
-        run_as_service_account(&mut command);
+    fn spawn(&self) -> Result<Process> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path())?;
-        Guarded::spawn(command, Some(log.into()))
+        installation()?.start_server(&self.data_path(), &[], log, supervisor()?)
     }
 }
 
@@ -250,4 +248,16 @@ impl Drop for Cluster {
             server.wait();
         }
     }
+}
+
+/// The PostgreSQL that is installed here, looked for once.
+fn installation() -> Result<&'static Installation> {
+    static INSTALLATION: OnceLock<Result<Installation>> = OnceLock::new();
+    let found = INSTALLATION.get_or_init(|| {
+        Installation::find()?.context(
+            "no PostgreSQL server found: install one (apt-get install postgresql), put initdb on PATH, or name its \
+             directory in TESSERA_PG_BIN",
+        )
+    });
+    found.as_ref().map_err(|error| anyhow!("{error:#}"))
 }
