@@ -26,7 +26,10 @@ pub async fn open(
     let mut backoff = Backoff::default();
     loop {
         let failure = match endpoint.connect(deadline).await {
-            Ok((client, _task)) => return Ok(client),
+            Ok((client, task)) => {
+                task.detach();
+                return Ok(client);
+            }
             Err(failure) => failure,
         };
         let wait = backoff.next_wait();

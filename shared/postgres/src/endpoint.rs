@@ -117,7 +117,11 @@ impl Endpoint {
 }
 
 /// The task that moves a connection's bytes. It ends when the client is gone and the server has been told.
-pub(crate) struct ConnectionTask(JoinHandle<()>);
+pub(crate) struct ConnectionTask {
+    task: JoinHandle<()>,
+    /// The client alone decides when it ends.
+    is_detached: bool,
+}
 
 impl ConnectionTask {
     /// How long a connection that nobody uses any more may take to end.
@@ -125,29 +129,38 @@ impl ConnectionTask {
 
     fn spawn(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
         // What a connection ends with, its users are told; here it is only of use to somebody who looks closely.
-        Self(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %Failure::connecting(error), "database: connection ended");
             }
-        }))
+        });
+        Self { task, is_detached: false }
     }
 
     /// Closes the socket. Whoever waits for an answer is told that there will be none.
     pub(crate) fn abort(&self) {
-        self.0.abort();
+        self.task.abort();
+    }
+
+    /// Lets it run for as long as the client is used.
+    pub(crate) fn detach(mut self) {
+        self.is_detached = true;
     }
 
     /// Waits until the connection has ended.
     pub(crate) async fn ended(&mut self) {
-        let _ = (&mut self.0).await;
+        let _ = (&mut self.task).await;
     }
 }
 
 /// A connection whose path is dead would wait for ever to say goodbye.
 impl Drop for ConnectionTask {
     fn drop(&mut self) {
-        let task = self.0.abort_handle();
-        if let (false, Ok(runtime)) = (task.is_finished(), Handle::try_current()) {
+        if self.is_detached || self.task.is_finished() {
+            return;
+        }
+        let task = self.task.abort_handle();
+        if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 tokio::time::sleep(Self::PATIENCE).await;
                 task.abort();

@@ -4,6 +4,7 @@
 mod cold_database;
 mod container_lifecycle;
 pub(crate) mod containers;
+mod direct_connection;
 mod failover;
 mod failure_table;
 mod kept_plans;
