@@ -10,8 +10,6 @@ use tokio_postgres::types::Type;
 use crate::operator::{Selection, query};
 use crate::{connect, table};
 
-const VARIABLES: [&str; 1] = ["DATABASE_URL"];
-
 const LIST: Statement = Statement {
     name: "alerts.list",
     sql:
@@ -60,9 +58,9 @@ pub enum Command {
     Resolve(Selection),
 }
 
-/// Runs one subcommand against the database of `DATABASE_URL`.
+/// Runs one subcommand against the database that the functions use.
 pub async fn run(command: Command) -> Result<()> {
-    let client = connect::open_from(&VARIABLES).await?;
+    let client = connect::pooled().await?;
     match command {
         Command::List { all, json } => {
             let rows = query(&client, &LIST, &[&all]).await?;

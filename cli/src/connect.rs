@@ -1,49 +1,34 @@
-//! A connection for an operator: one, straight, and gone with the command.
+//! A connection for an operator: one, straight, and gone with the command. The database is found as the functions find it.
 
-use anyhow::{Context, Result, bail};
-use tessera_postgres::TrustStore;
-use tessera_postgres::url::DatabaseUrl;
-use tokio_postgres::{Client, Config, NoTls, Socket, tls::MakeTlsConnect};
+use std::time::Duration;
 
-/// Connects to the database that the first of these environment variables names.
-///
-/// An error names the variable and never shows its value.
-pub async fn open_from(variables: &[&str]) -> Result<Client> {
-    for variable in variables {
-        if let Some(url) = std::env::var(variable).ok().filter(|url| !url.trim().is_empty()) {
-            return open(variable, &url).await;
-        }
-    }
-    bail!("{} must be set", variables.join(" or "))
+use anyhow::{Result, anyhow};
+use shared::config::Environment;
+use tessera_postgres::{DatabaseConfig, Deadline, Diagnosis, TrustStore, direct};
+use tokio_postgres::Client;
+
+/// Time for a database that is starting, or wakes up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to the database of `DATABASE_URL` or `DATABASE_SECRET_ARN`.
+pub async fn pooled() -> Result<Client> {
+    open(Environment::from_process().database()?).await
 }
 
-/// Connects to the database of this URL, which comes from that variable.
-pub async fn open(variable: &str, url: &str) -> Result<Client> {
-    let url = DatabaseUrl::parse(url).with_context(|| variable.to_owned())?;
-    for warning in url.warnings() {
-        eprintln!("warning: {variable}: {warning}");
-    }
-    let mut config = url.to_config();
-    config.application_name("tessera-cli");
-    let ca = std::env::var("DATABASE_CA").ok().filter(|ca| !ca.trim().is_empty());
-    if let Some(warning) = url.unverified_warning(ca.is_some()) {
-        eprintln!("warning: {variable}: {warning}");
-    }
-    let trust = TrustStore::prepare();
-    match trust.connector(&url, ca.as_deref()).with_context(|| variable.to_owned())? {
-        Some(tls) => connect(&config, tls).await,
-        None => connect(&config, NoTls).await,
-    }
-    .with_context(|| format!("{variable}: the database cannot be reached"))
+/// Connects past the pooler where there is one, as a long migration would hold one of its few connections: to the
+/// database of `DIRECT_URL` or `DIRECT_URL_SECRET_ARN`, else as [`pooled`].
+pub async fn direct() -> Result<Client> {
+    open(Environment::from_process().direct_database()?).await
 }
 
-async fn connect<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
-where
-    T: MakeTlsConnect<Socket>,
-    T::Stream: Send + 'static,
-{
-    let (client, connection) = config.connect(tls).await?;
-    // It ends when the client is dropped; a failure shows in the statement that meets it.
-    tokio::spawn(connection);
-    Ok(client)
+/// Connects to this database. An error names the variable that leads there and never shows its value.
+pub async fn open(config: DatabaseConfig) -> Result<Client> {
+    let variable = config.variable;
+    let config = DatabaseConfig { application_name: "tessera-cli".to_owned(), ..config };
+    let opened = direct::open(&config, &TrustStore::prepare(), Deadline::after(PATIENCE)).await;
+    opened.map_err(|failure| match failure.diagnosis() {
+        // It begins with the variable.
+        Diagnosis::Configuration => anyhow!("{failure}"),
+        _ => anyhow!("{variable}: the database cannot be reached: {failure}"),
+    })
 }

@@ -12,8 +12,6 @@ use tokio_postgres::{Row, types::Type};
 use crate::operator::{Selection, format_time, query};
 use crate::{connect, table};
 
-const VARIABLES: [&str; 1] = ["DATABASE_URL"];
-
 /// A job that is claimed, and whose lease has not ended, counts as running.
 const LIST: Statement = Statement {
     name: "jobs.list",
@@ -90,9 +88,9 @@ pub enum Command {
     Redrive(Selection),
 }
 
-/// Runs one subcommand against the database of `DATABASE_URL`.
+/// Runs one subcommand against the database that the functions use.
 pub async fn run(command: Command) -> Result<()> {
-    let client = connect::open_from(&VARIABLES).await?;
+    let client = connect::pooled().await?;
     match command {
         Command::List { state, source, limit, json } => {
             let states =

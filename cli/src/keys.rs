@@ -14,8 +14,6 @@ use tokio_postgres::{Row, types::Type};
 use crate::operator::{format_time, query};
 use crate::{connect, table};
 
-const VARIABLES: [&str; 1] = ["DATABASE_URL"];
-
 /// What a key begins with, so that people and scanners of leaked secrets know one when they see it.
 const BEGINNING: &str = "tsk_";
 
@@ -103,9 +101,9 @@ pub enum Command {
     },
 }
 
-/// Runs one subcommand against the database of `DATABASE_URL`.
+/// Runs one subcommand against the database that the functions use.
 pub async fn run(command: Command) -> Result<()> {
-    let client = connect::open_from(&VARIABLES).await?;
+    let client = connect::pooled().await?;
     match command {
         Command::Create { owner, scopes, name, expires_in_days } => {
             let key = new_key()?;

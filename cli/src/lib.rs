@@ -14,3 +14,4 @@ pub mod migrate;
 mod operator;
 pub mod smoke;
 pub mod table;
+pub mod warnings;

@@ -10,10 +10,6 @@ use tessera_postgres::plans::PlanState;
 use crate::connect;
 use crate::table::Table;
 
-/// The variables that may name the database, in order: past the pooler if there is one, since a long migration would
-/// hold one of the pooler's few connections.
-const VARIABLES: [&str; 2] = ["DIRECT_URL", "DATABASE_URL"];
-
 /// The subcommands of `cargo tessera migrate`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
@@ -34,9 +30,9 @@ pub enum Command {
     },
 }
 
-/// Runs one subcommand against the database of `DIRECT_URL`, else of `DATABASE_URL`.
+/// Runs one subcommand against the database that the functions use, past its pooler where `DIRECT_URL` leads there.
 pub async fn run(command: Command) -> Result<()> {
-    let client = connect::open_from(&VARIABLES).await?;
+    let client = connect::direct().await?;
     match command {
         Command::Up => {
             let up = schema::up(&client).await?;

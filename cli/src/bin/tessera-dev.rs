@@ -5,7 +5,7 @@
 use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tessera_cli::dev;
+use tessera_cli::{dev, warnings};
 
 /// Runs Tessera on this machine: a database, every function, and a URL to try them at
 ///
@@ -37,6 +37,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    warnings::print_to_stderr();
     let outcome = if env::args().nth(1).as_deref() == Some(dev::SUPERVISOR) {
         local::supervisor::serve()
     } else {

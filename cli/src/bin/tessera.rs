@@ -5,11 +5,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tessera_cli::{alerts, doctor, jobs, keys, migrate, smoke};
+use tessera_cli::{alerts, doctor, jobs, keys, migrate, smoke, warnings};
 
 /// Operates a Tessera installation: its schema, its keys, jobs and alerts, and what may be wrong with it
 ///
-/// Connects to the database of `DATABASE_URL`; `migrate` prefers `DIRECT_URL`, which leads past the pooler.
+/// Finds the database as the functions do: by `DATABASE_URL` or `DATABASE_SECRET_ARN`. `migrate` prefers `DIRECT_URL` or
+/// `DIRECT_URL_SECRET_ARN`, which lead past the pooler.
 ///
 /// Exit codes: 0 success, 1 failure, 2 wrong usage.
 #[derive(Parser)]
@@ -47,6 +48,7 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    warnings::print_to_stderr();
     let outcome = match Cli::parse().command {
         Command::Migrate(command) => migrate::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => keys::run(command).await.map(|()| ExitCode::SUCCESS),

@@ -7,6 +7,8 @@ use std::process;
 use anyhow::{Context, Result};
 use local::Supervisor;
 use local::postgres::{Installation, OLDEST};
+use tessera_postgres::DatabaseConfig;
+use tessera_postgres::secrets::{Secret, Source};
 
 use super::Options;
 use super::cluster::Cluster;
@@ -48,8 +50,11 @@ impl Database {
     /// Brings its schema up to date.
     pub(super) async fn migrate(&self) -> Result<()> {
         let client = match self {
-            Self::Given => connect::open_from(&["DIRECT_URL", "DATABASE_URL"]).await?,
-            Self::Private(cluster) => connect::open("the private database", &cluster.url).await?,
+            Self::Given => connect::direct().await?,
+            Self::Private(cluster) => {
+                let source = Source::Given(Secret::new(&cluster.url));
+                connect::open(DatabaseConfig::new("the private database", source)).await?
+            }
         };
         for migration in shared::schema::up(&client).await?.applied {
             println!("Applied migration {}", migration.name);

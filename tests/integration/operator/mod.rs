@@ -4,6 +4,7 @@ mod commands;
 pub(crate) mod doctor;
 pub(crate) mod doctor_and_health;
 mod doctor_database;
+mod finds_database;
 pub(crate) mod health;
 pub(crate) mod jobs_and_alerts;
 mod metrics;
