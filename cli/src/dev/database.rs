@@ -1,12 +1,12 @@
 //! The database that the functions use: that of `DATABASE_URL`, else a private one.
 
-use std::env;
 use std::path::Path;
 use std::process;
 
 use anyhow::{Context, Result};
 use local::Supervisor;
 use local::postgres::{Installation, OLDEST};
+use shared::config::Environment;
 use tessera_postgres::DatabaseConfig;
 use tessera_postgres::secrets::{Secret, Source};
 
@@ -24,15 +24,15 @@ pub(super) enum Database {
 }
 
 impl Database {
-    /// Whether the environment names the database.
+    /// Whether `DATABASE_URL` names the database.
     #[must_use]
-    pub(super) fn is_given() -> bool {
-        env::var("DATABASE_URL").is_ok_and(|url| !url.trim().is_empty())
+    pub(super) fn is_given(environment: &Environment) -> bool {
+        environment.database().is_ok_and(|config| config.source.given().is_some())
     }
 
-    /// Starts a private database, unless the environment names one. What it needs is kept below `place`.
+    /// Starts a private database, unless `DATABASE_URL` names one. What it needs is kept below `place`.
     pub(super) fn start(options: &Options, place: &Path, supervisor: &Supervisor) -> Result<Self> {
-        if Self::is_given() {
+        if Self::is_given(&Environment::from_process()) {
             println!("Using the database of DATABASE_URL");
             return Ok(Self::Given);
         }

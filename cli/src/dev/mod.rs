@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use local::Supervisor;
+use shared::config::Environment;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -40,7 +41,7 @@ pub const SUPERVISOR: &str = "supervisor";
 
 /// Runs everything until a signal or an error ends it, and stops it all.
 pub fn run(options: Options) -> Result<()> {
-    settings::check(&options)?;
+    settings::check(&options, &Environment::from_process())?;
     let supervisor = Arc::new(start_supervisor()?);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
