@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -106,6 +108,7 @@ pub(super) async fn start(
         // an extension that asks for no events, and, when it is stopped, that a function has gone.
         cargo_lambda.env("RUST_LOG", "warn,tower_http=off,watchexec=off");
     }
+    hide_shutdown_messages(&mut cargo_lambda)?;
     let watch = supervisor.spawn(super::without_cargos_own(&mut cargo_lambda), Output::Inherited)?;
     // It stops its functions itself, and without complaint.
     supervisor.stop_first(&watch)?;
@@ -115,6 +118,20 @@ pub(super) async fn start(
         exit = watch.exited() => bail!("`cargo lambda watch` ended: {exit}"),
     }
     Ok(watch)
+}
+
+/// Passes on what the functions write to standard error, except for what Lambda's runtime says in each of them when it
+/// is stopped.
+fn hide_shutdown_messages(command: &mut Command) -> Result<()> {
+    let (reader, writer) = std::io::pipe()?;
+    command.stderr(writer);
+    thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map_while(Result::ok);
+        for line in lines.filter(|line| !line.starts_with("[runtime] ")) {
+            eprintln!("{line}");
+        }
+    });
+    Ok(())
 }
 
 /// Sends every function its first request, so that the first request of a person is quick.
