@@ -149,7 +149,7 @@ pub(super) fn settings(facts: &Facts) -> Check {
 /// Checks that the database has room for the planned number of containers.
 pub(super) fn budget(facts: &Facts, url: &DatabaseUrl, budget: Option<&ConnectionBudget>) -> Check {
     let why = "the sum of the functions' reserved concurrency must fit, or a burst meets `too many clients`";
-    let Facts { limits, used, sessions, .. } = facts;
+    let Facts { connection_limits: limits, connections_used: used, sessions, .. } = facts;
     let free = [
         Some(limits.server - sessions.total),
         limits.role.map(|limit| limit - used.role),

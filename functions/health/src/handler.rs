@@ -11,12 +11,12 @@ use shared::http::{
 
 use shared::request::Caller;
 
-use crate::report::{self, Databases};
+use crate::report::{self, State};
 
-/// The document is part of the binary: it describes this release and no other.
+/// The API's description, which is part of the binary so that it is that of this very release.
 const OPENAPI: &str = include_str!("../../../openapi.yaml");
 
-pub(crate) async fn handle(databases: Arc<Databases>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
     let path = request.raw_http_path().trim_end_matches('/');
     if !matches!(path, "/health" | "/openapi.yaml") {
         return Err(PublicError::NotFound.into());
@@ -32,43 +32,48 @@ pub(crate) async fn handle(databases: Arc<Databases>, invocation: Invocation, re
             Ok(json(StatusCode::OK, &json!({"status": Status::Ok, "version": report::VERSION})))
         }
         ReportForm::Deep => {
-            let outcome = report::gather(&databases, Detail::Status, invocation.deadline).await;
-            Ok(report::summary(&outcome))
+            let outcome = report::gather(&state, Detail::Status, invocation.deadline).await;
+            Ok(report::summary_response(&outcome))
         }
         full @ (ReportForm::Detailed | ReportForm::Prometheus) => {
-            // Nobody but the holder of a key can have `ops:read`, so others need not be looked up.
+            // Only keys have scopes such as `ops:read`, so no other caller needs to be looked up.
             let Caller::Key(key) = caller(&request, None) else {
                 return Err(match caller(&request, None) {
                     Caller::Owner(_) => report::FORBIDDEN.into(),
                     _ => PublicError::Unauthenticated.into(),
                 });
             };
-            let outcome = report::gather(&databases, Detail::Full(&key), invocation.deadline).await;
+            let outcome = report::gather(&state, Detail::Full(&key), invocation.deadline).await;
             let report = match outcome {
-                Ok(report) if report::permits(&report)? => report,
-                // Without a table of keys nobody can be known, and nobody learns more than everybody may.
-                outcome => return Ok(report::summary(&outcome)),
+                Ok(report) if report::may_see_details(&report)? => report,
+                // The key could not be looked up, so the caller sees what anybody may see.
+                outcome => return Ok(report::summary_response(&outcome)),
             };
             Ok(match full {
                 ReportForm::Prometheus => {
                     let text = health::prometheus(&report);
                     respond(StatusCode::OK, health::CONTENT_TYPE, Body::Text(text))
                 }
-                _ => report::whole(&report),
+                _ => report::full_response(&report),
             })
         }
     }
 }
 
-/// The forms of the report.
+/// How much of the report is requested, and in which format; later variants show more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReportForm {
+    /// Only that the function itself runs; the database is not asked.
     Quick,
+    /// `?deep=true`: the status, and each check's verdict.
     Deep,
+    /// `?detailed=true`: everything, as JSON.
     Detailed,
+    /// `?format=prometheus`: everything, as metrics.
     Prometheus,
 }
 
+/// Reads the form of the report from the query.
 fn parse_form(request: &Request) -> Result<ReportForm, PublicError> {
     let mut widest = ReportForm::Quick;
     for (name, value) in query_pairs(request) {
@@ -85,10 +90,10 @@ fn parse_form(request: &Request) -> Result<ReportForm, PublicError> {
                 "json" => None,
                 _ => return Err(PublicError::invalid("format", "must be json or prometheus")),
             },
-            // Monitors add parameters of their own, against caches.
+            // Other parameters are ignored: monitors add some to get past caches.
             _ => None,
         };
-        // The most telling form wins, whatever the order.
+        // Of several forms, the one that shows the most wins, whatever their order.
         if let Some(form) = form.filter(|form| *form as u8 > widest as u8) {
             widest = form;
         }

@@ -1,4 +1,4 @@
-//! Whether the installation works, and if not, why.
+//! The function `health`: reports whether the installation works, and if not, why.
 
 mod handler;
 mod report;
@@ -6,7 +6,7 @@ mod report;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use report::Databases;
+use report::State;
 use shared::http::{App, ErrorFormat, serve};
 use tessera_postgres::Database;
 
@@ -15,8 +15,8 @@ fn main() -> ExitCode {
         |environment, trust| {
             let database = Arc::new(Database::lazy(environment.database()?, trust));
             let replica = environment.replica().map(|config| Database::lazy(config, trust));
-            let databases = Databases { primary: Arc::clone(&database), replica };
-            Ok(App { state: Arc::new(databases), database: Some(database), errors: ErrorFormat::Json })
+            let state = State { primary: Arc::clone(&database), replica };
+            Ok(App { state: Arc::new(state), database: Some(database), errors: ErrorFormat::Json })
         },
         handler::handle,
     )

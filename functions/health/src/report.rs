@@ -1,4 +1,4 @@
-//! A report, and how much of it a caller is told.
+//! Gathers a report, and renders as much of it as the caller may see.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,38 +13,36 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) const FORBIDDEN: PublicError = PublicError::Forbidden("The key lacks the scope `ops:read`.");
 
-/// A monitor gives up soon after: 503 within 3 s says more than no answer at all.
-const PATIENCE: Duration = Duration::from_millis(2500);
+/// How long a report may take. Monitors time out soon after, and a 503 within 3 s says more than no answer at all.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 const WHY_DATABASE: &str = "nothing but this page works without the database";
 
-/// The databases that are reported on.
-pub(crate) struct Databases {
+/// What the requests of a container share.
+pub(crate) struct State {
+    /// The database that is written to.
     pub(crate) primary: Arc<Database>,
+    /// The read replica, if one is configured.
     pub(crate) replica: Option<Database>,
 }
 
-/// Asks the primary and, at the same time, its replica.
-pub(crate) async fn gather(
-    databases: &Databases,
-    detail: Detail<'_>,
-    deadline: Deadline,
-) -> Result<Report, Check> {
-    let deadline = deadline.within(PATIENCE);
+/// Asks the primary and, at the same time, its replica. If the primary gives no report, the error is the check that says why.
+pub(crate) async fn gather(state: &State, detail: Detail<'_>, deadline: Deadline) -> Result<Report, Check> {
+    let deadline = deadline.within(REPORT_TIMEOUT);
     let replica = async {
-        match &databases.replica {
+        match &state.replica {
             Some(replica) => Some(health::replica(replica, deadline).await),
             None => None,
         }
     };
     let (report, replica) =
-        tokio::join!(Box::pin(health::report(&databases.primary, detail, deadline)), Box::pin(replica));
-    let mut report = report.map_err(|error| failed("database", Verdict::Fail, WHY_DATABASE, &error))?;
+        tokio::join!(Box::pin(health::report(&state.primary, detail, deadline)), Box::pin(replica));
+    let mut report = report.map_err(|error| failed_check("database", Verdict::Fail, WHY_DATABASE, &error))?;
     report.add(Check::ok("database", "reached", WHY_DATABASE));
     match replica {
         Some(Ok(check)) => report.add(check),
-        // Reads go to the primary then: slower, and right.
-        Some(Err(error)) => report.add(failed(
+        // Reads then go to the primary, which is slower, but correct.
+        Some(Err(error)) => report.add(failed_check(
             "read_replica",
             Verdict::Warn,
             "reads fall back to the primary, which has more to do then",
@@ -52,11 +50,11 @@ pub(crate) async fn gather(
         )),
         None => {}
     }
-    measure(&report);
+    record_metrics(&report);
     Ok(report)
 }
 
-fn failed(name: &'static str, verdict: Verdict, why: &'static str, error: &DatabaseError) -> Check {
+fn failed_check(name: &'static str, verdict: Verdict, why: &'static str, error: &DatabaseError) -> Check {
     tracing::error!(%error, "{name}: no report");
     let diagnosis = match error {
         DatabaseError::Unavailable { last: failure, .. } | DatabaseError::Rejected { failure, .. } => {
@@ -71,9 +69,9 @@ fn failed(name: &'static str, verdict: Verdict, why: &'static str, error: &Datab
     )
 }
 
-/// Whether the caller may see the whole of it; `false` when that cannot be known.
-pub(crate) fn permits(report: &Report) -> Result<bool, PublicError> {
-    match health::permission(&report.facts.answers) {
+/// Whether the caller may see the details; `false` when their key could not be looked up.
+pub(crate) fn may_see_details(report: &Report) -> Result<bool, PublicError> {
+    match health::permission(&report.facts.results) {
         Permission::Granted => Ok(true),
         Permission::Undecided => Ok(false),
         Permission::Forbidden => Err(FORBIDDEN),
@@ -81,9 +79,9 @@ pub(crate) fn permits(report: &Report) -> Result<bool, PublicError> {
     }
 }
 
-/// For anybody: verdicts by name. Where there is no database to know anybody by, the advice too, which comes from a
-/// closed list and names nothing of this installation.
-pub(crate) fn summary(outcome: &Result<Report, Check>) -> Response<Body> {
+/// Renders what anybody may see: each check's verdict. When the database cannot be reached, no key can be looked up, so the
+/// advice is shown as well: it comes from a closed list and names nothing of this installation.
+pub(crate) fn summary_response(outcome: &Result<Report, Check>) -> Response<Body> {
     match outcome {
         Ok(report) => {
             let verdicts: Map<String, Value> =
@@ -104,24 +102,25 @@ pub(crate) fn summary(outcome: &Result<Report, Check>) -> Response<Body> {
     }
 }
 
-/// For the holder of a key with `ops:read`: everything. 200 also when something is wrong: the report was made.
-pub(crate) fn whole(report: &Report) -> Response<Body> {
+/// Renders everything, for the holder of a key with `ops:read`. The status is 200 even if checks have failed, because the
+/// report itself was made.
+pub(crate) fn full_response(report: &Report) -> Response<Body> {
     let facts = &report.facts;
-    let answers = &facts.answers;
+    let results = &facts.results;
     json(
         StatusCode::OK,
         &json!({
             "status": report.status(),
             "version": VERSION,
             "checks": report.checks,
-            "alerts": answers.alerts.here(),
-            "queue": answers.queue.here(),
-            "events": {"lastHour": answers.events.here()},
-            "codes": {"lastHour": answers.creates.here()},
-            "scans": {"lastHour": answers.scans.here()},
+            "alerts": results.alerts.value(),
+            "queue": results.queue.value(),
+            "events": {"lastHour": results.events.value()},
+            "codes": {"lastHour": results.creates.value()},
+            "scans": {"lastHour": results.scans.value()},
             "connections": {
-                "limits": facts.limits,
-                "used": facts.used,
+                "limits": facts.connection_limits,
+                "used": facts.connections_used,
                 "sessions": facts.sessions,
                 "applications": facts.applications,
                 "blockers": facts.blockers,
@@ -132,8 +131,8 @@ pub(crate) fn whole(report: &Report) -> Response<Body> {
                 "replicas": facts.replicas,
                 "tables": facts.tables,
                 "lockedTables": facts.locked_tables,
-                "slowStatements": answers.statements.here(),
-                "migrations": answers.migrations.here(),
+                "slowStatements": results.statements.value(),
+                "migrations": results.migrations.value(),
             },
         }),
     )
@@ -146,15 +145,15 @@ fn status_code(status: Status) -> StatusCode {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "CloudWatch knows floats alone")]
-fn measure(report: &Report) {
-    let answers = &report.facts.answers;
+#[expect(clippy::cast_precision_loss, reason = "CloudWatch's values are doubles")]
+fn record_metrics(report: &Report) {
+    let results = &report.facts.results;
     metrics::set(Metric::ConnectionsUsedPercent, report.connections_used_percent());
     metrics::set(Metric::ReplicaLag, report.facts.replicas.lag_seconds);
-    if let Some(queue) = answers.queue.here() {
+    if let Some(queue) = results.queue.value() {
         metrics::set(Metric::QueueDepth, queue.waiting() as f64);
     }
-    if let Some(alerts) = answers.alerts.here() {
+    if let Some(alerts) = results.alerts.value() {
         metrics::set(Metric::OpenAlerts, alerts.len() as f64);
     }
 }

@@ -1,8 +1,8 @@
-//! What to do about a diagnosis, where this product has a command for it.
+//! What to do about a diagnosis, for somebody who runs Tessera.
 
 use tessera_postgres::Diagnosis;
 
-/// What to do, for a person who runs Tessera: the connection core's own words, unless there is a command to name.
+/// Says what to do about `diagnosis`: the advice of `tessera-postgres`, or a better one where a command of Tessera's helps.
 #[must_use]
 pub fn advice(diagnosis: Diagnosis) -> &'static str {
     match diagnosis {

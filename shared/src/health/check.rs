@@ -1,37 +1,37 @@
-//! One thing that was looked at, and what to think of it.
+//! A check: what was observed, and the verdict on it.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// What to think of it; later ones are worse.
+/// The verdict of a check; later variants are worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// Cannot be seen with this role's rights, or is not there to be seen. Never counted as trouble.
+    /// The role lacks the right to see it, or it does not exist. This never counts as trouble.
     NotVisible,
-    /// Works, but something should be done.
+    /// It works, but something should be done.
     Warn,
-    /// Users meet errors, or are about to.
+    /// Users get errors, or are about to.
     Fail,
 }
 
-/// The whole, in a word.
+/// The status of the whole installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Nothing to do.
+    /// No check has warned or failed.
     Ok,
-    /// At least one warning.
+    /// At least one check has warned.
     Degraded,
-    /// At least one failure.
+    /// At least one check has failed.
     Down,
 }
 
 impl Status {
-    /// Of these checks together.
+    /// The status of the worst of `checks`.
     #[must_use]
     pub fn from_checks(checks: &[Check]) -> Self {
         match checks.iter().map(|check| check.verdict).max() {
@@ -42,42 +42,42 @@ impl Status {
     }
 }
 
-/// One line of a report.
+/// One check of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// What was looked at; stable, in snake case.
+    /// The check's name, which is stable and in snake case.
     pub name: &'static str,
-    /// What to think of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was seen.
+    /// What was observed.
     pub observed: String,
-    /// Where trouble begins, where there is such a line.
+    /// The limit from which something is wrong, for checks that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
     /// Why it matters.
     pub why: &'static str,
-    /// What to do; only where something is to be done.
+    /// What to do about it; `None` where nothing is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Cow<'static, str>>,
 }
 
 impl Check {
-    /// Fine so far.
+    /// Makes a check with the verdict [`Ok`](Verdict::Ok).
     pub fn ok(name: &'static str, observed: impl Into<String>, why: &'static str) -> Self {
         Self { name, verdict: Verdict::Ok, observed: observed.into(), limit: None, why, advice: None }
     }
 
-    /// Where trouble begins.
+    /// Sets the limit from which something is wrong.
     #[must_use]
     pub fn limit(mut self, limit: impl Into<String>) -> Self {
         self.limit = Some(limit.into());
         self
     }
 
-    /// `verdict`, with this to do, if `is_so` and nothing worse was found before.
+    /// Sets `verdict` and `advice` if `condition` holds and the verdict so far is not as bad.
     #[must_use]
-    pub fn when(mut self, is_so: bool, verdict: Verdict, advice: impl Into<Cow<'static, str>>) -> Self {
-        if is_so && verdict > self.verdict {
+    pub fn when(mut self, condition: bool, verdict: Verdict, advice: impl Into<Cow<'static, str>>) -> Self {
+        if condition && verdict > self.verdict {
             self.verdict = verdict;
             self.advice = Some(advice.into());
         }

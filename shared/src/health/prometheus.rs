@@ -1,29 +1,28 @@
-//! The report as Prometheus reads it: text format 0.0.4
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), names and units by
+//! The report in Prometheus' text format 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), with names and units as in
 //! <https://prometheus.io/docs/practices/naming/>.
 
 use std::fmt::Write as _;
 
-use super::check::Verdict;
-use super::checks::connections_used;
-use super::{Report, Status};
+use super::check::{Status, Verdict};
+use super::checks::connection_usage;
+use super::report::Report;
 
-/// Of the answer.
+/// The `Content-Type` of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Renders `report`. All are gauges: what is true now, of the whole database.
+/// Renders `report`. Every metric is a gauge, and describes the whole database as it is now.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let facts = &report.facts;
-    let mut text = Text::default();
-    text.gauge("tessera_up", "1 unless a check has failed.", number(report.status() != Status::Down));
+    let mut text = Exposition::default();
+    text.gauge("tessera_up", "1 unless a check has failed.", from_bool(report.status() != Status::Down));
     text.help("tessera_check_ok", "1 where a check found nothing, 0 where it warns or has failed.");
     for check in report.checks.iter().filter(|check| check.verdict != Verdict::NotVisible) {
-        text.sample("tessera_check_ok", &[("check", check.name)], number(check.verdict == Verdict::Ok));
+        text.sample("tessera_check_ok", &[("check", check.name)], from_bool(check.verdict == Verdict::Ok));
     }
 
     let sessions = &facts.sessions;
-    let (.., percent) = connections_used(facts);
     text.help("tessera_database_connections", "Connections to the server, by what they do.");
     let visible = sessions.active + sessions.idle + sessions.idle_in_transaction;
     for (state, count) in [
@@ -37,12 +36,12 @@ pub fn render(report: &Report) -> String {
     text.gauge(
         "tessera_database_connections_limit",
         "Connections that the server takes.",
-        float(facts.limits.server),
+        float(facts.connection_limits.server),
     );
     text.gauge(
         "tessera_database_connections_used_ratio",
         "Share of the tightest limit in use.",
-        percent / 100.0,
+        connection_usage(facts).percent / 100.0,
     );
     text.gauge(
         "tessera_database_connections_own",
@@ -80,11 +79,11 @@ pub fn render(report: &Report) -> String {
         text.gauge("tessera_database_size_bytes", "Size of the database.", float(bytes));
     }
     tables(&mut text, report);
-    work(&mut text, report);
+    activity(&mut text, report);
     text.0
 }
 
-fn tables(text: &mut Text, report: &Report) {
+fn tables(text: &mut Exposition, report: &Report) {
     let tables = &report.facts.tables;
     if tables.is_empty() {
         return;
@@ -107,9 +106,9 @@ fn tables(text: &mut Text, report: &Report) {
     }
 }
 
-fn work(text: &mut Text, report: &Report) {
-    let answers = &report.facts.answers;
-    if let Some(queue) = answers.queue.here() {
+fn activity(text: &mut Exposition, report: &Report) {
+    let results = &report.facts.results;
+    if let Some(queue) = results.queue.value() {
         text.help("tessera_jobs", "Jobs that are not done, by state.");
         for (state, count) in [
             ("ready", queue.ready),
@@ -126,23 +125,23 @@ fn work(text: &mut Text, report: &Report) {
             queue.oldest_seconds,
         );
     }
-    if let Some(alerts) = answers.alerts.here() {
+    if let Some(alerts) = results.alerts.value() {
         text.gauge(
             "tessera_alerts_open",
             "Open alerts, 100 at most.",
             float(i64::try_from(alerts.len()).unwrap_or(i64::MAX)),
         );
     }
-    if let Some(events) = answers.events.here() {
+    if let Some(events) = results.events.value() {
         text.help("tessera_events_last_hour", "Events of the last hour, the newest 10,000 at most.");
         for (state, count) in [("applied", events.applied), ("failed", events.failed)] {
             text.sample("tessera_events_last_hour", &[("state", state)], float(count));
         }
     }
-    if let Some(scans) = answers.scans.here() {
+    if let Some(scans) = results.scans.value() {
         text.gauge("tessera_scans_last_hour", "Scans of the last hour, 100,000 at most.", float(*scans));
     }
-    if let Some(creates) = answers.creates.here() {
+    if let Some(creates) = results.creates.value() {
         text.gauge(
             "tessera_creates_last_hour",
             "Codes made in the last hour, 10,000 at most.",
@@ -151,19 +150,20 @@ fn work(text: &mut Text, report: &Report) {
     }
 }
 
-fn number(is_so: bool) -> f64 {
-    f64::from(u8::from(is_so))
+fn from_bool(value: bool) -> f64 {
+    f64::from(u8::from(value))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats alone")]
+#[expect(clippy::cast_precision_loss, reason = "a sample in the text format is a double")]
 fn float(count: i64) -> f64 {
     count as f64
 }
 
+/// The text that is built up, one metric family after the other.
 #[derive(Default)]
-struct Text(String);
+struct Exposition(String);
 
-impl Text {
+impl Exposition {
     fn help(&mut self, name: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
     }

@@ -4,7 +4,7 @@
 --
 -- A statement that names a table which is missing, or which the role may not read, fails as a whole. So what is asked
 -- of tables is text here, run one by one by ts_stat(): the one function of PostgreSQL that runs a query given as text,
--- read-only, and needs no extension and no libxml. It returns the words of a text-search vector, so an answer travels
+-- read-only, and needs no extension and no libxml. It returns the words of a text-search vector, so a result travels
 -- as numbered pieces, each within a word's 2,046 bytes. `OFFSET 0` keeps it from being written out anew for each piece.
 WITH queries (name, relation, is_detail, query) AS (VALUES
     ('caller', 'api_keys', true, format($q$
@@ -67,20 +67,20 @@ locked AS (
     WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid IS DISTINCT FROM pg_backend_pid()
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ),
-answers AS (
+results AS (
     SELECT name, CASE
-        WHEN is_detail AND NOT $2 THEN '{"is": "skipped"}'
-        WHEN to_regclass(relation) IS NULL THEN '{"is": "missing"}'
-        WHEN NOT has_table_privilege(to_regclass(relation), 'SELECT') THEN '{"is": "hidden"}'
-        WHEN to_regclass(relation) IN (SELECT relation FROM locked) THEN '{"is": "locked"}'
-        ELSE jsonb_build_object('is', 'here', 'value', (
+        WHEN is_detail AND NOT $2 THEN '{"result": "not_requested"}'
+        WHEN to_regclass(relation) IS NULL THEN '{"result": "no_table"}'
+        WHEN NOT has_table_privilege(to_regclass(relation), 'SELECT') THEN '{"result": "not_readable"}'
+        WHEN to_regclass(relation) IN (SELECT relation FROM locked) THEN '{"result": "locked"}'
+        ELSE jsonb_build_object('result', 'value', 'value', (
             SELECT string_agg(substr(word, 7), '' ORDER BY word COLLATE "C")::jsonb
             FROM ts_stat(format($q$
                 SELECT array_to_tsvector(ARRAY(
-                    SELECT to_char(n, 'FM00000') || ':' || substr(answer, n * 500 + 1, 500)
-                    FROM generate_series(0, length(answer) / 500) AS n))
-                FROM (SELECT coalesce(to_jsonb((%s)), 'null')::text AS answer OFFSET 0) AS query $q$, query))))
-    END AS answer
+                    SELECT to_char(n, 'FM00000') || ':' || substr(result, n * 500 + 1, 500)
+                    FROM generate_series(0, length(result) / 500) AS n))
+                FROM (SELECT coalesce(to_jsonb((%s)), 'null')::text AS result OFFSET 0) AS query $q$, query))))
+    END AS result
     FROM queries
 ),
 -- Of other roles' sessions an ordinary role sees the name alone: `state` is null.
@@ -112,7 +112,7 @@ tables AS (
     WHERE s.relname = ANY ($3) AND s.schemaname = ANY (current_schemas(false))
 )
 SELECT jsonb_build_object(
-    'answers', (SELECT jsonb_object_agg(name, answer) FROM answers),
+    'results', (SELECT jsonb_object_agg(name, result) FROM results),
     'server', jsonb_build_object(
         'version', current_setting('server_version'),
         'role', current_user,
@@ -124,19 +124,19 @@ SELECT jsonb_build_object(
         'idleSessionTimeout', coalesce(current_setting('idle_session_timeout', true), '0'),
         'startedAt', pg_postmaster_start_time(),
         'epochMs', floor(extract(epoch FROM clock_timestamp()) * 1000)),
-    -- Where a migrated schema is that the role does not look into, if there is one.
-    'elsewhere', (
+    -- A schema with the migrated tables that is not in the role's search_path, if there is one.
+    'schemaOutsideSearchPath', (
         SELECT jsonb_build_object('schema', nspname, 'mayUse', has_schema_privilege(n.oid, 'USAGE'),
                                   'searchPath', current_setting('search_path'))
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
         WHERE relname = 'tessera_migrations' AND relkind = 'r' AND nspname <> ALL (current_schemas(false))
         ORDER BY nspname LIMIT 1),
-    'limits', jsonb_build_object(
+    'connectionLimits', jsonb_build_object(
         'server', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
                   - coalesce(current_setting('reserved_connections', true), '0')::int,
         'role', (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
         'database', (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())),
-    'used', jsonb_build_object(
+    'connectionsUsed', jsonb_build_object(
         'role', (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user),
         'database', (SELECT numbackends FROM pg_stat_database WHERE datname = current_database())),
     'sessions', (SELECT jsonb_build_object(

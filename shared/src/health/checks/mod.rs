@@ -1,4 +1,4 @@
-//! From facts to verdicts: one function a check, each with its limits in sight.
+//! The checks: each is one pure function from facts to a verdict, with its limits beside it.
 
 mod replicas;
 mod schema;
@@ -8,13 +8,14 @@ mod sessions;
 mod tests;
 mod work;
 
-use super::{Check, Facts};
+use super::check::Check;
+use super::facts::Facts;
 
-pub(super) use replicas::replica;
-pub(super) use sessions::connections_used;
+pub(super) use replicas::read_replica;
+pub(super) use sessions::connection_usage;
 
-/// Every check, in the order in which they are made.
-pub(super) fn all(facts: &Facts, local_epoch_ms: f64) -> Vec<Check> {
+/// Runs every check on `facts`. `local_epoch_ms` is this machine's time when they arrived, in milliseconds since 1970.
+pub(super) fn run_all(facts: &Facts, local_epoch_ms: f64) -> Vec<Check> {
     vec![
         schema::migrations(facts),
         schema::rights(facts),
@@ -40,12 +41,12 @@ fn percent(part: i64, whole: i64) -> f64 {
     if whole <= 0 { 100.0 } else { as_f64(part) / as_f64(whole) * 100.0 }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts that are looked at by people")]
+#[expect(clippy::cast_precision_loss, reason = "a count is shown to people, who do not need 53 bits of it")]
 fn as_f64(count: i64) -> f64 {
     count as f64
 }
 
-/// `1.4 s`, `6 min`, `3 h`: as exact as a person needs it.
+/// Writes a duration for a person, as exact as one needs it: `50 ms`, `40 s`, `6 min`, `3 h`.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", s * 1000.0),

@@ -1,10 +1,11 @@
 //! How far replicas are behind.
 
 use super::duration;
-use crate::health::Verdict::{NotVisible, Warn};
-use crate::health::{Check, Facts, ReplicaFacts};
+use crate::health::check::Check;
+use crate::health::check::Verdict::{NotVisible, Warn};
+use crate::health::facts::{Facts, ReplicaFacts};
 
-/// Behind this, a scan of a code that was just made meets a replica that does not know it.
+/// Lag in seconds from which a code that was just created is likely to be read from a replica that does not have it.
 const REPLICA_LAG_LIMIT: f64 = 5.0;
 
 pub(super) fn replicas(facts: &Facts) -> Check {
@@ -21,8 +22,8 @@ pub(super) fn replicas(facts: &Facts) -> Check {
     }
 }
 
-/// What the replica says of itself.
-pub(in crate::health) fn replica(facts: &ReplicaFacts) -> Check {
+/// Checks the lag that the read replica reports of itself.
+pub(in crate::health) fn read_replica(facts: &ReplicaFacts) -> Check {
     let why =
         "reads go to DATABASE_READ_URL; what it does not know yet costs a second round trip to the primary";
     let seconds = facts.lag_seconds;

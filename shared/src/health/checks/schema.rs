@@ -1,33 +1,36 @@
-//! Whether the tables are there, and whether the role may use them.
+//! Whether the tables exist, and whether the role has the privileges that it needs on them.
 
-use crate::health::Verdict::{Fail, NotVisible, Warn};
-use crate::health::facts::{Answer, Elsewhere, Facts, Table};
-use crate::health::{Check, MIGRATIONS, TABLES};
+use crate::health::check::Check;
+use crate::health::check::Verdict::{Fail, NotVisible, Warn};
+use crate::health::expected_schema::{MIGRATIONS, TABLES};
+use crate::health::facts::{Facts, QueryResult, SchemaOutsideSearchPath, Table};
 
-/// How the report calls the right to draw from a sequence, before the sequence's name.
+/// What `report.sql` puts before the name of a sequence on which the role lacks `USAGE`.
 const USAGE_OF: &str = "USAGE of ";
 
 pub(super) fn migrations(facts: &Facts) -> Check {
     let why = "the functions name tables and columns that a migration makes";
     let missing: Vec<_> =
         TABLES.iter().filter(|name| facts.tables.iter().all(|table| table.name != **name)).collect();
-    let applied: &[String] = match &facts.answers.migrations {
-        Answer::Here(applied) => applied,
-        Answer::Locked => {
+    let applied: &[String] = match &facts.results.migrations {
+        QueryResult::Value(applied) => applied,
+        QueryResult::Locked => {
             return Check::ok("migrations", "somebody has locked tessera_migrations", why).when(
                 true,
                 NotVisible,
                 "look again when `cargo tessera migrate` has ended, or see `locks`",
             );
         }
-        Answer::Hidden => {
+        QueryResult::NotReadable => {
             return Check::ok("migrations", "the role may not read tessera_migrations", why)
                 .when(true, NotVisible, "");
         }
-        Answer::Missing | Answer::Skipped => &[],
+        QueryResult::NoTable | QueryResult::NotRequested => &[],
     };
-    if let (Answer::Missing, Some(elsewhere)) = (&facts.answers.migrations, &facts.elsewhere) {
-        return misled(elsewhere, &facts.server.role, why);
+    if let (QueryResult::NoTable, Some(found)) =
+        (&facts.results.migrations, &facts.schema_outside_search_path)
+    {
+        return outside_search_path(found, &facts.server.role, why);
     }
     let pending: Vec<_> = MIGRATIONS.iter().filter(|name| !applied.iter().any(|a| a == *name)).collect();
     let newer = applied.iter().filter(|name| !MIGRATIONS.contains(&name.as_str())).count();
@@ -47,9 +50,10 @@ pub(super) fn migrations(facts: &Facts) -> Check {
     )
 }
 
-/// To migrate again would make a second, empty set of tables.
-fn misled(elsewhere: &Elsewhere, role: &str, why: &'static str) -> Check {
-    let Elsewhere { schema, may_use, search_path } = elsewhere;
+/// The migrations have been applied in a schema that the role does not look into. The advice is not to migrate again: that
+/// would create a second, empty set of tables.
+fn outside_search_path(found: &SchemaOutsideSearchPath, role: &str, why: &'static str) -> Check {
+    let SchemaOutsideSearchPath { schema, may_use, search_path } = found;
     let (observed, advice) = if *may_use {
         (
             format!(
@@ -84,7 +88,7 @@ pub(super) fn rights(facts: &Facts) -> Check {
         [] => format!("role {role} is granted what it needs on every table"),
         lacking => format!("role {role} lacks rights on {}", lacking.join(", ")),
     };
-    // Nothing but what is done with is ever deleted, by the worker: users do not notice.
+    // Only the worker deletes, and only what has expired, so that users do not notice when it cannot.
     let is_needed = |right: &String| right != "DELETE";
     let is_refused = facts.tables.iter().any(|table| table.lacks.iter().any(is_needed));
     let advice =
@@ -97,7 +101,8 @@ pub(super) fn rights(facts: &Facts) -> Check {
     )
 }
 
-/// What to say at the server. A few rights are given one by one: somebody may have had a reason to withhold the rest.
+/// The `GRANT` statements for the privileges that the role lacks. A few are granted one by one, because somebody may have
+/// had a reason to withhold the others.
 fn grants(facts: &Facts) -> String {
     let role = &facts.server.role;
     let lacking: Vec<_> = facts.tables.iter().filter(|table| !table.lacks.is_empty()).collect();

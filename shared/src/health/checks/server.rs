@@ -1,16 +1,17 @@
-//! The server itself: whether it takes writes, its clock, dead rows, and statements that are slow.
+//! The server itself: whether it accepts writes, how its clock runs, and where dead rows or slow statements hold it up.
 
 use super::{duration, percent};
-use crate::health::Check;
-use crate::health::Verdict::{Fail, NotVisible, Warn};
-use crate::health::facts::{Answer, Facts, Table};
+use crate::health::check::Check;
+use crate::health::check::Verdict::{Fail, NotVisible, Warn};
+use crate::health::facts::{Facts, QueryResult, Table};
 
-/// A table with more dead rows than this share is read slower than it need be.
+/// Share of dead rows in percent from which a table is read noticeably slower than after a `VACUUM`.
 const DEAD_ROWS_PERCENT: f64 = 30.0;
-/// Fewer dead rows are no matter, whatever their share.
+/// Fewer dead rows than this do not matter, whatever their share.
 const DEAD_ROWS_FLOOR: i64 = 10_000;
-/// Senders' signatures are refused at 300 s.
+/// Difference of the clocks in seconds at which to warn. At 300 s, signatures of webhooks begin to be refused.
 const CLOCK_LIMIT: f64 = 30.0;
+/// Mean duration in milliseconds from which a statement is slow.
 const SLOW_STATEMENT_MS: f64 = 500.0;
 
 pub(super) fn writable(facts: &Facts) -> Check {
@@ -58,7 +59,7 @@ pub(super) fn bloat(facts: &Facts) -> Check {
 pub(super) fn clock(facts: &Facts, local_epoch_ms: f64) -> Check {
     let seconds = (facts.server.epoch_ms - local_epoch_ms) / 1000.0;
     let which = if seconds < 0.0 { "behind" } else { "ahead of" };
-    // Nothing below a second is told apart from the way there and back.
+    // A difference below a second cannot be told from the time that the round trip took.
     let observed = if seconds.abs() < 1.0 {
         "the database and this machine agree".to_owned()
     } else {
@@ -79,12 +80,12 @@ pub(super) fn clock(facts: &Facts, local_epoch_ms: f64) -> Check {
 
 pub(super) fn slow_statements(facts: &Facts) -> Check {
     let why = "every statement of Tessera's takes milliseconds; a slow one lacks an index or waits";
-    let statements = match &facts.answers.statements {
-        Answer::Here(statements) => statements,
-        Answer::Skipped => {
+    let statements = match &facts.results.statements {
+        QueryResult::Value(statements) => statements,
+        QueryResult::NotRequested => {
             return Check::ok("slow_statements", "not asked for", why).when(true, NotVisible, "");
         }
-        Answer::Missing | Answer::Hidden | Answer::Locked => {
+        QueryResult::NoTable | QueryResult::NotReadable | QueryResult::Locked => {
             return Check::ok("slow_statements", "pg_stat_statements is not there", why).when(
                 true,
                 NotVisible,

@@ -1,37 +1,51 @@
-//! Who holds connections, and who keeps whom waiting.
+//! Who holds connections, and who makes others wait for a lock.
 
 use super::{duration, percent};
-use crate::health::Check;
-use crate::health::Verdict::{Fail, NotVisible, Warn};
+use crate::health::check::Check;
+use crate::health::check::Verdict::{Fail, NotVisible, Warn};
 use crate::health::facts::{Facts, LockedTable};
 
-/// Share of the connections in use from which the owner is told.
+/// Share of the connections in use, in percent, at which to warn.
 const CONNECTIONS_WARN_PERCENT: f64 = 80.0;
-/// Share from which a burst of new containers is refused.
+/// Share of the connections in use, in percent, from which a burst of new containers would be refused.
 const CONNECTIONS_FAIL_PERCENT: f64 = 95.0;
-/// Connections that do nothing for over 5 minutes; a warm container is one for a while, which is no leak.
+/// Connections that may have been idle for over 5 minutes. A warm container holds one for a while, which is not a leak.
 const IDLE_LIMIT: i64 = 20;
-/// A statement of Tessera's has 10 s; a transaction that does nothing has no excuse at all.
+/// Time in seconds that a transaction may be idle. Tessera opens none, and gives its own statements 10 s.
 const IDLE_IN_TRANSACTION_LIMIT: f64 = 60.0;
+/// Time in seconds that a statement may run.
 const STATEMENT_LIMIT: f64 = 60.0;
+/// Time in seconds that a statement may wait for a lock.
 const LOCK_WAIT_LIMIT: f64 = 5.0;
 
-/// Connections in use against the tightest limit that applies: the server's, the role's or the database's, in percent.
-pub(in crate::health) fn connections_used(facts: &Facts) -> (i64, i64, &'static str, f64) {
-    let (limits, used) = (&facts.limits, &facts.used);
-    [
-        (facts.sessions.total, Some(limits.server), "server"),
-        (used.role, limits.role, "role"),
-        (used.database, limits.database, "database"),
-    ]
-    .into_iter()
-    .filter_map(|(used, limit, whose)| limit.map(|limit| (used, limit, whose, percent(used, limit))))
-    .max_by(|a, b| a.3.total_cmp(&b.3))
-    .unwrap_or((facts.sessions.total, 0, "server", 0.0))
+/// How many connections are in use, against the limit that is closest to being reached.
+pub(in crate::health) struct ConnectionUsage {
+    /// Connections that count against the limit.
+    pub(in crate::health) used: i64,
+    /// The limit.
+    pub(in crate::health) limit: i64,
+    /// What the limit belongs to: `server`, `role` or `database`.
+    pub(in crate::health) limit_of: &'static str,
+    /// `used` in percent of `limit`.
+    pub(in crate::health) percent: f64,
+}
+
+/// Finds the limit of the server, the role or the database that is closest to being reached.
+pub(in crate::health) fn connection_usage(facts: &Facts) -> ConnectionUsage {
+    let (limits, used) = (&facts.connection_limits, &facts.connections_used);
+    let usage =
+        |used, limit, limit_of| ConnectionUsage { used, limit, limit_of, percent: percent(used, limit) };
+    let of_server = usage(facts.sessions.total, limits.server, "server");
+    let of_role = limits.role.map(|limit| usage(used.role, limit, "role"));
+    let of_database = limits.database.map(|limit| usage(used.database, limit, "database"));
+    [of_role, of_database]
+        .into_iter()
+        .flatten()
+        .fold(of_server, |tightest, other| if other.percent >= tightest.percent { other } else { tightest })
 }
 
 pub(super) fn connections(facts: &Facts) -> Check {
-    let (used, limit, whose, percent) = connections_used(facts);
+    let ConnectionUsage { used, limit, limit_of, percent } = connection_usage(facts);
     let ours = facts.sessions.ours;
     let others = facts.applications.iter().flatten().filter(|other| !other.name.starts_with("tessera"));
     let others: Vec<_> = others
@@ -46,7 +60,7 @@ pub(super) fn connections(facts: &Facts) -> Check {
     Check::ok(
         "connections",
         format!(
-            "{used} of {limit} ({percent:.0} %, limit of the {whose}): {ours} of Tessera's functions{}",
+            "{used} of {limit} ({percent:.0} %, limit of the {limit_of}): {ours} of Tessera's functions{}",
             others.concat()
         ),
         "a container that gets no connection answers 503",

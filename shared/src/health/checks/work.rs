@@ -1,18 +1,20 @@
-//! What there is to do for the worker, and for a person.
+//! What waits for the worker or for a person: due jobs, dead jobs, failed events and open alerts.
 
 use super::duration;
-use crate::health::Check;
-use crate::health::Verdict::{NotVisible, Warn};
-use crate::health::facts::{Answer, Facts};
+use crate::health::check::Check;
+use crate::health::check::Verdict::{NotVisible, Warn};
+use crate::health::facts::{Facts, QueryResult};
 
+/// Due jobs from which the worker does not keep up.
 const QUEUE_LIMIT: i64 = 100;
+/// Time in seconds that a job may be due before the worker is suspected not to run.
 const OLDEST_JOB_LIMIT: f64 = 600.0;
 
 pub(super) fn queue(facts: &Facts) -> Check {
     let why = "jobs are webhooks that were promised to be forwarded";
-    let queue = match &facts.answers.queue {
-        Answer::Here(queue) => queue,
-        answer => return unanswered("queue", answer, why),
+    let queue = match &facts.results.queue {
+        QueryResult::Value(queue) => queue,
+        other => return not_queried("queue", other, why),
     };
     let is_stuck = queue.oldest_seconds > OLDEST_JOB_LIMIT;
     let observed = format!(
@@ -36,20 +38,20 @@ pub(super) fn queue(facts: &Facts) -> Check {
 
 pub(super) fn dead_jobs(facts: &Facts) -> Check {
     let why = "a dead job is an event that the receiver never got; nothing tries it again by itself";
-    match &facts.answers.queue {
-        Answer::Here(queue) => Check::ok("dead_jobs", format!("{}", queue.dead), why).limit("0").when(
+    match &facts.results.queue {
+        QueryResult::Value(queue) => Check::ok("dead_jobs", format!("{}", queue.dead), why).limit("0").when(
             queue.dead > 0,
             Warn,
             "mend the receiver, then `cargo tessera jobs redrive`; `cargo tessera jobs list` says how each ended",
         ),
-        answer => unanswered("dead_jobs", answer, why),
+        other => not_queried("dead_jobs", other, why),
     }
 }
 
 pub(super) fn events(facts: &Facts) -> Check {
     let why = "a failed event was signed by its sender, but its contents made no sense here";
-    match &facts.answers.events {
-        Answer::Here(events) => Check::ok(
+    match &facts.results.events {
+        QueryResult::Value(events) => Check::ok(
             "events",
             format!("{} in the last hour, {} of them failed", events.applied + events.failed, events.failed),
             why,
@@ -60,14 +62,14 @@ pub(super) fn events(facts: &Facts) -> Check {
             Warn,
             "`cargo tessera alerts list` names the sources and the reasons",
         ),
-        answer => unanswered("events", answer, why),
+        other => not_queried("events", other, why),
     }
 }
 
 pub(super) fn alerts(facts: &Facts) -> Check {
     let why = "something failed and nobody has said that it is done with";
-    match &facts.answers.alerts {
-        Answer::Here(alerts) => {
+    match &facts.results.alerts {
+        QueryResult::Value(alerts) => {
             let codes: Vec<_> =
                 alerts.iter().take(3).map(|alert| format!("{} ({})", alert.code, alert.source)).collect();
             let observed = match alerts.len() {
@@ -80,16 +82,16 @@ pub(super) fn alerts(facts: &Facts) -> Check {
                 "`cargo tessera alerts list`, then `cargo tessera alerts resolve` when done",
             )
         }
-        answer => unanswered("alerts", answer, why),
+        other => not_queried("alerts", other, why),
     }
 }
 
-/// Why a table could not be asked. That it is missing is said by `migrations`, that it may not be read by `rights`, who
-/// has locked it by `locks`.
-fn unanswered<T>(name: &'static str, answer: &Answer<T>, why: &'static str) -> Check {
-    let observed = match answer {
-        Answer::Hidden => "the role may not read the table",
-        Answer::Locked => "somebody has locked the table",
+/// The check of a table that could not be queried. It is not counted as trouble here, since other checks do so: `migrations`
+/// names a missing table, `rights` a missing privilege, and `locks` the session that holds a lock.
+fn not_queried<T>(name: &'static str, result: &QueryResult<T>, why: &'static str) -> Check {
+    let observed = match result {
+        QueryResult::NotReadable => "the role may not read the table",
+        QueryResult::Locked => "somebody has locked the table",
         _ => "the table is not there",
     };
     Check::ok(name, observed, why).when(true, NotVisible, "see `migrations`, `rights` and `locks`")
