@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use shared::health::{self, Detail, Status};
 use shared::http::{
-    Answer, Body, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode, caller, json,
+    Body, HandlerResult, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode, caller, json,
     query_pairs, respond,
 };
 
@@ -16,7 +16,7 @@ use crate::report::{self, State};
 /// The API's description, which is part of the binary so that it is that of this very release.
 const OPENAPI: &str = include_str!("../../../openapi.yaml");
 
-pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> HandlerResult {
     let path = request.raw_http_path().trim_end_matches('/');
     if !matches!(path, "/health" | "/openapi.yaml") {
         return Err(PublicError::NotFound.into());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use shared::digits::parse_digits;
 use shared::fields::{FieldError, Fields, InvalidFields};
 use shared::http::{
-    self, Answer, Body, CONSISTENCY_TOKEN, HandlerError, HeaderValue, Invocation, Method, PublicError,
+    self, Body, CONSISTENCY_TOKEN, HandlerError, HandlerResult, HeaderValue, Invocation, Method, PublicError,
     Request, RequestExt as _, Response, StatusCode, consistency_token, entity_tag, header, idempotency_key,
     if_match, json_object, query_pairs, segments,
 };
@@ -64,7 +64,7 @@ struct Call {
     request: Request,
 }
 
-pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> HandlerResult {
     let caller = http::caller(&request, state.anonymous_owner.as_deref());
     let context = RequestContext { caller, id: Uuid::new_v4(), deadline: invocation.deadline };
     let path = request.raw_http_path().to_owned();
@@ -104,7 +104,7 @@ fn parse_id(id: &str) -> Result<ShortId, PublicError> {
 }
 
 impl Call {
-    async fn create(self) -> Answer {
+    async fn create(self) -> HandlerResult {
         self.require_caller()?;
         let object = json_object(&self.request, MAX_BODY_BYTES)?;
         let new = NewCode::parse(object, &self.state.base)?;
@@ -121,19 +121,19 @@ impl Call {
         Ok(with_consistency_token(response, created.token))
     }
 
-    async fn list(self) -> Answer {
+    async fn list(self) -> HandlerResult {
         let filter = parse_filter(&query_pairs(&self.request))?;
         let page = read::list(&self.state.database, &self.read_context()?, &filter).await?;
         let items = page.codes.iter().map(|code| code.public(&self.state.base)).collect();
         Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
     }
 
-    async fn get(self, id: ShortId) -> Answer {
+    async fn get(self, id: ShortId) -> HandlerResult {
         let code = read::get(&self.state.database, &self.read_context()?, &id).await?;
         Ok(self.code_response(StatusCode::OK, &code))
     }
 
-    async fn edit(self, id: ShortId) -> Answer {
+    async fn edit(self, id: ShortId) -> HandlerResult {
         self.require_caller()?;
         let object = json_object(&self.request, MAX_BODY_BYTES)?;
         let changes = Changes::parse(object, &self.state.base)?;
@@ -142,7 +142,7 @@ impl Call {
         Ok(with_consistency_token(self.code_response(StatusCode::OK, &code), edit.token(code.id)))
     }
 
-    async fn roll_back(self, id: ShortId) -> Answer {
+    async fn roll_back(self, id: ShortId) -> HandlerResult {
         self.require_caller()?;
         let mut fields = Fields::new(json_object(&self.request, MAX_BODY_BYTES)?);
         if !fields.has("version") {
@@ -156,19 +156,19 @@ impl Call {
         Ok(with_consistency_token(self.code_response(StatusCode::OK, &code), edit.token(code.id)))
     }
 
-    async fn delete(self, id: ShortId) -> Answer {
+    async fn delete(self, id: ShortId) -> HandlerResult {
         let token = self.new_edit(&id)?.delete(&self.state.database).await?;
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok(with_consistency_token(response, token))
     }
 
-    async fn history(self, id: ShortId) -> Answer {
+    async fn history(self, id: ShortId) -> HandlerResult {
         let versions = read::history(&self.state.database, &self.read_context()?, &id).await?;
         Ok(http::json(StatusCode::OK, &History { items: versions }))
     }
 
-    async fn scans(self, id: ShortId) -> Answer {
+    async fn scans(self, id: ShortId) -> HandlerResult {
         let query = ScanStatsQuery::parse(&query_pairs(&self.request))?;
         let stats = scan_stats(&self.state.database, &self.read_context()?, &id, &query).await?;
         match query.format {
@@ -184,7 +184,7 @@ impl Call {
         }
     }
 
-    async fn image(self, id: ShortId, format: ImageFormat) -> Answer {
+    async fn image(self, id: ShortId, format: ImageFormat) -> HandlerResult {
         let base = &self.state.base;
         let image = RequestedImage::parse(format, &query_pairs(&self.request))?;
         // A symbol that these options leave no room for is refused for any spelling of its id.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use shared::http::{
-    Answer, Body, HandlerError, HeaderValue, Invocation, Method, PublicError, Request, RequestExt as _,
-    Response, StatusCode, header, query_pairs, segments, source_address,
+    Body, HandlerError, HandlerResult, HeaderValue, Invocation, Method, PublicError, Request,
+    RequestExt as _, Response, StatusCode, header, query_pairs, segments, source_address,
 };
 use shared::qr::id::ShortId;
 use shared::qr::scan::follow;
@@ -12,7 +12,11 @@ use shared::qr::target::location;
 use shared::qr::visit::Visit;
 use tessera_postgres::Database;
 
-pub(crate) async fn handle(database: Arc<Database>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(
+    database: Arc<Database>,
+    invocation: Invocation,
+    request: Request,
+) -> HandlerResult {
     let id = parse_path(request.raw_http_path())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(PublicError::MethodNotAllowed("GET, HEAD").into());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::http::{
-    Answer, Body, HandlerError, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode, json,
-    respond, segments,
+    Body, HandlerError, HandlerResult, Invocation, Method, PublicError, Request, RequestExt as _, StatusCode,
+    json, respond, segments,
 };
 use shared::metrics::{self, Metric};
 use shared::webhook::accept::accept;
@@ -26,7 +26,7 @@ pub(crate) struct State {
     pub(crate) sources: ConfiguredSources,
 }
 
-pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> Answer {
+pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> HandlerResult {
     let ["webhooks", name] = segments(request.raw_http_path())[..] else {
         return Err(PublicError::NotFound.into());
     };

@@ -1,20 +1,21 @@
-//! Where the database is: `DATABASE_URL` and its companions.
+//! How to reach the database: `DATABASE_URL`, and the variables for the replica, the direct connection and the authorities.
 
 use tessera_postgres::DatabaseConfig;
 use tessera_postgres::secrets::{Secret, Source};
 
-use super::{ConfigError, Environment};
+use super::environment::Environment;
+use super::error::ConfigError;
 use crate::metrics;
 
 impl Environment {
-    /// The primary, from `DATABASE_URL` or `DATABASE_SECRET_ARN`.
+    /// Configures the primary from `DATABASE_URL` or `DATABASE_SECRET_ARN`, one of which must be set.
     pub fn database(&self) -> Result<DatabaseConfig, ConfigError> {
         self.database_from("DATABASE_URL", "DATABASE_SECRET_ARN")
             .ok_or(ConfigError::Missing("DATABASE_URL (or DATABASE_SECRET_ARN)"))
     }
 
-    /// Past the pooler, for migrations: from `DIRECT_URL` or `DIRECT_URL_SECRET_ARN`, else as
-    /// [`database`](Self::database).
+    /// Configures a connection past the pooler, for migrations, from `DIRECT_URL` or `DIRECT_URL_SECRET_ARN`. Without either,
+    /// it is [`database`](Self::database).
     pub fn direct_database(&self) -> Result<DatabaseConfig, ConfigError> {
         match self.database_from("DIRECT_URL", "DIRECT_URL_SECRET_ARN") {
             Some(config) => Ok(config),
@@ -22,7 +23,7 @@ impl Environment {
         }
     }
 
-    /// The read replica, from `DATABASE_READ_URL` or `DATABASE_READ_SECRET_ARN`, if there is one.
+    /// Configures the read replica from `DATABASE_READ_URL` or `DATABASE_READ_SECRET_ARN`. Without either, there is none.
     #[must_use]
     pub fn replica(&self) -> Option<DatabaseConfig> {
         self.database_from("DATABASE_READ_URL", "DATABASE_READ_SECRET_ARN")
@@ -43,11 +44,12 @@ impl Environment {
     }
 }
 
-/// Function, version and container, in PostgreSQL's 63 bytes: `tessera/qr-redirect/$LATEST/1f2e3d4c`.
+/// Names the function, its version and the container within PostgreSQL's 63 bytes, as in
+/// `tessera/qr-redirect/$LATEST/1f2e3d4c`.
 fn application_name(environment: &Environment) -> String {
     let get = |name| environment.get(name).unwrap_or("-");
     let stream = get("AWS_LAMBDA_LOG_STREAM_NAME");
-    // A log stream is `2026/11/21/[$LATEST]` and 32 hexadecimal digits, one a container.
+    // A log stream is `2026/11/21/[$LATEST]` and 32 hexadecimal digits, one for each container.
     let container = stream.rsplit(']').next().unwrap_or(stream);
     let container: String = container.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     let function: String = get("AWS_LAMBDA_FUNCTION_NAME").chars().take(36).collect();
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_application_name_tells_function_version_and_container() {
+    fn the_application_name_has_function_version_and_container() {
         let environment = Environment::from([
             ("AWS_LAMBDA_FUNCTION_NAME", "tessera-prod-qr-redirect-with-a-very-long-suffix"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

@@ -1,31 +1,32 @@
-//! What is logged, and under which names: `TESSERA_LOG` and its companions.
+//! What is logged and how, and the dimensions of the metrics: `TESSERA_LOG`, `TESSERA_LOG_FORMAT`, `TESSERA_STAGE`.
 
-use super::{ConfigError, Environment};
+use super::environment::Environment;
+use super::error::ConfigError;
 
-/// What is logged.
+/// The lowest level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Only what failed.
+    /// Only failures.
     Error,
-    /// What failed, and what may.
+    /// Failures, and what may lead to one.
     Warn,
-    /// A line for each request as well.
+    /// These, and one line for each request.
     Info,
-    /// What somebody needs who looks for a fault.
+    /// These, and what helps to find a fault.
     Debug,
 }
 
-/// How a line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line, and the metrics of each invocation.
+    /// Each line is a JSON object; the metrics of each invocation are written as well.
     Json,
-    /// For a person at a terminal.
+    /// Each line is text for a person at a terminal.
     Pretty,
 }
 
 impl Environment {
-    /// `TESSERA_LOG`: `error`, `warn`, `info` (default) or `debug`.
+    /// Reads `TESSERA_LOG`: `error`, `warn`, `info` (default) or `debug`.
     pub fn log_level(&self) -> Result<LogLevel, ConfigError> {
         const NAME: &str = "TESSERA_LOG";
         match self.get(NAME) {
@@ -37,7 +38,7 @@ impl Environment {
         }
     }
 
-    /// `TESSERA_LOG_FORMAT`: `json` (default) or `pretty`.
+    /// Reads `TESSERA_LOG_FORMAT`: `json` (default) or `pretty`.
     pub fn log_format(&self) -> Result<LogFormat, ConfigError> {
         const NAME: &str = "TESSERA_LOG_FORMAT";
         match self.get(NAME) {
@@ -47,13 +48,13 @@ impl Environment {
         }
     }
 
-    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets: a dimension of the metrics. `local` without.
+    /// Reads `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets and which is a dimension of the metrics; `local` where it is not set.
     #[must_use]
     pub fn function_name(&self) -> &str {
         self.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local")
     }
 
-    /// `TESSERA_STAGE`, a dimension of the metrics. `dev` without.
+    /// Reads `TESSERA_STAGE`, which is a dimension of the metrics; `dev` where it is not set.
     #[must_use]
     pub fn stage(&self) -> &str {
         self.get("TESSERA_STAGE").unwrap_or("dev")

@@ -1,36 +1,38 @@
-//! How the worker delivers and for how long things are kept: `WORKER_…` and `RETENTION_…`.
+//! How the worker delivers, and how long data is kept: the variables `WORKER_…` and `RETENTION_…`.
 
 use std::time::Duration;
 
-use super::{ConfigError, Environment};
+use super::environment::Environment;
+use super::error::ConfigError;
 
 /// How the worker delivers.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// `WORKER_CONCURRENCY` (3, 1 to 50): deliveries at a time.
+    /// `WORKER_CONCURRENCY` (default 3, from 1 to 50): how many deliveries are made at the same time.
     pub concurrency: usize,
-    /// `WORKER_TIMEOUT_SECONDS` (10, 0.1 to 60): time that one delivery has, from connecting to the answer's headers.
+    /// `WORKER_TIMEOUT_SECONDS` (default 10, from 0.1 to 60): how long a delivery may take, from connecting to the headers of
+    /// the response.
     pub timeout: Duration,
-    /// `WORKER_ALLOW_LOOPBACK` (`false`): whether to deliver to this machine, for tests and development.
+    /// `WORKER_ALLOW_LOOPBACK` (default `false`): whether to deliver to loopback addresses, for tests and development.
     pub allow_loopback: bool,
-    /// `RETENTION_…_DAYS`: for how long things are kept.
+    /// `RETENTION_…_DAYS`: how long data is kept.
     pub retention: Retention,
 }
 
-/// How long things are kept, in days.
+/// How long data is kept, in days.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// `RETENTION_PAYLOAD_DAYS` (30): an event's own bytes. The event stays, since by it a replay is known; so does the
-    /// payload of a job that is not done.
+    /// `RETENTION_PAYLOAD_DAYS` (default 30): the payloads of events. The events themselves are kept, because duplicates are
+    /// recognised by them, and so are the payloads of jobs that are not done.
     pub payload: i32,
-    /// `RETENTION_JOB_DAYS` (30): jobs that are done. Dead ones stay until they are redriven.
+    /// `RETENTION_JOB_DAYS` (default 30): jobs that are done. Dead jobs are kept until they are redriven.
     pub job: i32,
-    /// `RETENTION_ALERT_DAYS` (90): alerts that are resolved.
+    /// `RETENTION_ALERT_DAYS` (default 90): alerts that are resolved.
     pub alert: i32,
 }
 
 impl Environment {
-    /// The worker's settings, each with its default.
+    /// Reads the worker's settings. Each variable has a default, so that an error is always a value out of range.
     pub fn worker(&self) -> Result<WorkerSettings, ConfigError> {
         Ok(WorkerSettings {
             concurrency: concurrency(self)?,

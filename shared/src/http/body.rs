@@ -1,11 +1,11 @@
-//! JSON bodies.
+//! Request bodies in JSON.
 
 use lambda_http::Request;
 use serde_json::{Map, Value};
 
 use super::error::PublicError;
 
-/// The body as a JSON object of at most `limit` bytes.
+/// Reads the body as a JSON object of at most `limit` bytes, whose `Content-Type`, if there is one, is JSON.
 pub fn json_object(request: &Request, limit: usize) -> Result<Map<String, Value>, PublicError> {
     let body: &[u8] = request.body();
     if body.len() > limit {

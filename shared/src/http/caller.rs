@@ -1,4 +1,4 @@
-//! Who calls: a key, a token that API Gateway has checked, or nobody.
+//! Who calls: the holder of a key, the subject of a token that API Gateway has verified, or nobody.
 
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 
 use crate::request::Caller;
 
-/// Reads `Authorization: Bearer KEY`, `X-Api-Key: KEY` or the authoriser's claims, in this order.
+/// Finds the caller: the subject of a verified JWT, or else the key in `Authorization: Bearer KEY` or `X-Api-Key: KEY`, or
+/// else the anonymous owner.
 ///
-/// A caller who sends a key is never taken for the anonymous owner, however wrong the key is.
+/// A caller who sends a key never acts as the anonymous owner, however wrong the key is.
 #[must_use]
 pub fn caller(request: &Request, anonymous_owner: Option<&str>) -> Caller {
     if let Some(subject) = jwt_subject(request) {
@@ -29,7 +30,7 @@ fn sent_key(request: &Request) -> Option<&[u8]> {
     headers.get("x-api-key").map(|key| key.as_bytes().trim_ascii())
 }
 
-/// Set by API Gateway's JWT authoriser after it has checked the token; a client cannot send it.
+/// The subject in the claims that API Gateway's JWT authoriser has verified, which a client cannot forge.
 fn jwt_subject(request: &Request) -> Option<String> {
     match request.request_context_ref()? {
         RequestContext::ApiGatewayV2(context) => {
@@ -39,8 +40,8 @@ fn jwt_subject(request: &Request) -> Option<String> {
     }
 }
 
-/// The address of the machine that API Gateway or CloudFront speaks to, or nothing. `X-Forwarded-For` is not asked: it is
-/// whatever a client says it is.
+/// The IP address from which API Gateway or CloudFront was called; empty if neither says. `X-Forwarded-For` is not read,
+/// because a client can set it to anything.
 #[must_use]
 pub fn source_address(request: &Request) -> &str {
     let behind_cdn = request.headers().get("cloudfront-viewer-address");

@@ -1,8 +1,8 @@
 //! The closed list of what a caller may be told.
 //!
-//! An error has two faces. The one for the caller is made here and only here: it never holds a driver's or a
-//! library's text, a statement, a host name or a credential. The one for the log is whole, and is written once, by
-//! `serve`. What the domain refuses is told its status here and nowhere else.
+//! An error is told twice. What the caller sees is made here and only here: it never holds a driver's or a library's text, a
+//! statement, a host name or a credential. What the log gets is the error with its causes, written once, by `serve`. Only
+//! this module decides which HTTP status an error of the domain has.
 
 use std::error::Error;
 
@@ -18,50 +18,50 @@ use crate::webhook::event::{MAX_BATCH, Unreadable};
 pub enum PublicError {
     /// 400: the request cannot be read.
     Malformed(&'static str),
-    /// 401: no key, or an unknown, expired or revoked one.
+    /// 401: the caller sent no key, or one that is unknown, expired or revoked.
     Unauthenticated,
-    /// 401: a webhook's signature is missing, wrong or stale.
+    /// 401: the signature of a webhook is missing, wrong or too old.
     BadSignature,
-    /// 403: a good key that does not allow this.
+    /// 403: the key is valid, but does not allow this; with a sentence that says why.
     Forbidden(&'static str),
-    /// 404: nothing here, or nothing that this caller may know of.
+    /// 404: there is nothing here, or nothing that this caller may know of.
     NotFound,
     /// 404 with `Retry-After`: the code is not valid yet.
     NotYet {
-        /// Seconds until it is.
+        /// Seconds until the code becomes valid.
         seconds: u64,
     },
-    /// 405, with the methods that there are.
+    /// 405: the method is not allowed here; with those that are.
     MethodNotAllowed(&'static str),
-    /// 409: the id is taken.
+    /// 409: another code has the id, or had it.
     Taken,
     /// 409 with `Retry-After`: a request with the same Idempotency-Key has not ended.
     StillRunning,
-    /// 410: the code leads nowhere any more.
+    /// 410: the code no longer redirects.
     Gone(InactiveReason),
-    /// 412: the caller holds an older version.
+    /// 412: the resource is not at the version that `If-Match` names.
     Stale,
-    /// 413, with the limit in bytes.
+    /// 413: the body is too large; with the limit in bytes.
     TooLarge(usize),
-    /// 413, with the number of events that a batch may have.
+    /// 413: a batch has too many events; with the number that it may have.
     TooManyEvents(usize),
     /// 415: the body is not JSON.
     NotJson,
-    /// 422: values that cannot be taken, each by name.
+    /// 422: values are not valid; with the name of each.
     Invalid(InvalidFields),
-    /// 500: our fault.
+    /// 500: the service has a defect, or the database refused a statement.
     Internal,
-    /// 503 with `Retry-After`: the database cannot be reached just now.
+    /// 503 with `Retry-After`: the database cannot be reached at the moment.
     Unavailable,
 }
 
 impl PublicError {
-    /// 422 for one field.
+    /// Makes the 422 of one invalid field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(InvalidFields::one(field, message))
     }
 
-    /// The HTTP status, a name for `type`, and the title.
+    /// The HTTP status, the last part of the problem's `type`, and its `title`.
     #[must_use]
     pub fn status(&self) -> (u16, &'static str, &'static str) {
         match self {
@@ -84,7 +84,7 @@ impl PublicError {
         }
     }
 
-    /// One sentence for a person.
+    /// The problem's `detail`: a sentence for a person.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
@@ -113,7 +113,7 @@ impl PublicError {
         }
     }
 
-    /// Seconds after which trying again makes sense.
+    /// Seconds for `Retry-After`, where another try can succeed.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
@@ -125,17 +125,17 @@ impl PublicError {
     }
 }
 
-/// Why a handler has no answer: what the caller is told, and the cause for the log, which `serve` writes once.
+/// The error of a handler: what the caller is told, and the cause, which `serve` logs once.
 #[derive(Debug)]
 pub struct HandlerError {
     /// What the caller is told.
     pub public: PublicError,
-    /// What nobody but the log is told.
+    /// What is logged, and not shown to the caller; `None` where the caller is to blame and there is nothing to log.
     pub cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl HandlerError {
-    /// The caller is told `public`; the log has `cause`, too.
+    /// Makes an error of which the caller is told `public`, and the log also gets `cause`.
     pub fn caused(public: PublicError, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { public, cause: Some(cause.into()) }
     }

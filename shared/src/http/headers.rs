@@ -1,4 +1,5 @@
-//! Headers that make writes safe: `Idempotency-Key`, `ETag` and `If-Match`.
+//! Headers of conditional and repeatable requests: `Idempotency-Key`, `ETag`, `If-Match`, `If-None-Match` and
+//! `Consistency-Token`.
 
 use lambda_http::http::{HeaderMap, HeaderValue};
 
@@ -6,10 +7,10 @@ use super::error::PublicError;
 use crate::qr::consistency::ConsistencyToken;
 use crate::request::{IdempotencyKey, IfMatch};
 
-/// Names the write that an answer tells of, in both directions.
+/// The header with the token of a write: a response to a write has it, and a read that must see that write sends it.
 pub const CONSISTENCY_TOKEN: &str = "consistency-token";
 
-/// The `Idempotency-Key` that the caller sent, if any: bare or quoted, 1 to 255 visible characters.
+/// Reads the `Idempotency-Key`, if the caller sent one: bare or quoted, 1 to 255 visible characters.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, PublicError> {
     const NAME: &str = "Idempotency-Key";
     let mut values = headers.get_all(NAME).iter();
@@ -27,7 +28,8 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Pu
     Ok(Some(IdempotencyKey::new(key)))
 }
 
-/// The versions that `If-Match` allows to change. A tag that this service never gave can match nothing: 412.
+/// Reads which version `If-Match` allows to change ([RFC 9110, 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)).
+/// A tag that this service never gave cannot match, so that it is answered with 412.
 pub fn if_match(headers: &HeaderMap) -> Result<IfMatch, PublicError> {
     let Some(value) = headers.get("if-match") else { return Ok(IfMatch::Any) };
     match value.to_str().map(str::trim) {
@@ -42,20 +44,21 @@ pub fn if_match(headers: &HeaderMap) -> Result<IfMatch, PublicError> {
     }
 }
 
-/// The write that the caller must not be shown anything older than, from `Consistency-Token`.
+/// Reads the `Consistency-Token`, if the caller sent one: the write that the response must not be older than.
 pub fn consistency_token(headers: &HeaderMap) -> Result<Option<ConsistencyToken>, PublicError> {
     let Some(value) = headers.get(CONSISTENCY_TOKEN) else { return Ok(None) };
     let token = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     token.map(Some).ok_or_else(|| PublicError::invalid("Consistency-Token", "was not given by this service"))
 }
 
-/// The `ETag` of a version.
+/// Makes the `ETag` of a version.
 #[must_use]
 pub fn entity_tag(version: i32) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).expect("digits and quotes are visible")
 }
 
-/// Whether `If-None-Match` names `tag`: the caller has that representation already ([RFC 9110, 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
+/// Whether `If-None-Match` names `tag`, so that the caller has that representation already
+/// ([RFC 9110, 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
 #[must_use]
 pub fn if_none_match_matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let Ok(tag) = tag.to_str() else { return false };
@@ -64,8 +67,8 @@ pub fn if_none_match_matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
-        .map(|held| held.trim().trim_start_matches("W/"))
-        .any(|held| held == "*" || held == tag)
+        .map(|candidate| candidate.trim().trim_start_matches("W/"))
+        .any(|candidate| candidate == "*" || candidate == tag)
 }
 
 #[cfg(test)]
@@ -86,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_cannot_be_taken_is_named() {
+    fn an_invalid_key_is_refused_by_the_name_of_its_header() {
         let long = "k".repeat(256);
         for value in ["", "\"\"", "ключ", long.as_str()] {
             let Err(PublicError::Invalid(errors)) = idempotency_key(&headers("idempotency-key", value))
             else {
-                panic!("{value} was taken");
+                panic!("{value} was accepted");
             };
             assert_eq!(errors.0[0].field, "Idempotency-Key");
         }

@@ -1,20 +1,20 @@
-//! How an error is told: `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), or a small page
-//! for a person who followed a code.
+//! Renders an error as `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), or as a small page
+//! for a person who scanned a code.
 
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 
 use super::error::PublicError;
-use super::respond;
+use super::response::respond;
 use crate::fields::FieldError;
 
-/// Who reads a function's errors.
+/// The format of a function's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// Programs.
+    /// `application/problem+json`, for programs.
     Json,
-    /// People, unless they ask for JSON.
+    /// An HTML page, unless the request's `Accept` asks for JSON.
     Page,
 }
 

@@ -1,4 +1,4 @@
-//! The life of a function: start, answer, leave.
+//! The life of a function that serves HTTP: starting, answering requests, shutting down.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -15,22 +15,24 @@ use tracing::Instrument as _;
 
 use super::error::{HandlerError, PublicError};
 use super::problem::{ErrorFormat, render};
-use super::{Answer, event};
+use super::query_escaping::escape_query;
+use super::response::HandlerResult;
 use crate::config::{ConfigError, Environment};
 use crate::invocation::request_deadline;
 use crate::metrics::{self, Metric};
 use crate::process;
 
-/// Connecting ahead of the first request may take this long of Lambda's 10 s of init.
-const INIT_CONNECT: Duration = Duration::from_secs(5);
+/// How long connecting ahead of the first request may take, of the 10 s that Lambda gives the init phase
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
+const INIT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a function is made of.
+/// The parts of a function, which its `main` builds in the init phase.
 pub struct App<State> {
-    /// What requests share. Built once, in the init phase.
+    /// What all requests of a container share.
     pub state: Arc<State>,
     /// The function's database, if it has one.
     pub database: Option<Arc<Database>>,
-    /// Who reads its errors.
+    /// The format of the function's errors.
     pub errors: ErrorFormat,
 }
 
@@ -39,13 +41,14 @@ pub struct App<State> {
 pub struct Invocation {
     /// Lambda's id of this invocation, which callers see as `requestId`.
     pub request_id: String,
-    /// When database work must have ended.
+    /// When work in the database must have ended.
     pub deadline: Deadline,
 }
 
-/// `main` of a function. `start` runs in the init phase, before any thread: what it builds costs no request anything.
+/// Is the `main` of a function that serves HTTP. `start` builds the function's parts in the init phase, before there are
+/// threads, so that no request has to wait for them; `handler` answers each request.
 ///
-/// A wrong configuration ends the process with one line that names the variable.
+/// A wrong configuration ends the process with one log line that names the variable.
 pub fn serve<State, Handler, Future_>(
     start: fn(&Environment, &Arc<TrustStore>) -> Result<App<State>, ConfigError>,
     handler: Handler,
@@ -53,7 +56,7 @@ pub fn serve<State, Handler, Future_>(
 where
     State: Send + Sync + 'static,
     Handler: Fn(Arc<State>, Invocation, Request) -> Future_ + Clone + Send + Sync + 'static,
-    Future_: Future<Output = Answer> + Send + 'static,
+    Future_: Future<Output = HandlerResult> + Send + 'static,
 {
     process::run::<Handler, _, _>(
         |environment, trust| Ok((environment.connects_at_init()?, start(environment, trust)?)),
@@ -69,12 +72,12 @@ async fn run<State, Handler, Future_>(
 where
     State: Send + Sync + 'static,
     Handler: Fn(Arc<State>, Invocation, Request) -> Future_ + Clone + Send + Sync + 'static,
-    Future_: Future<Output = Answer> + Send + 'static,
+    Future_: Future<Output = HandlerResult> + Send + 'static,
 {
     let App { state, database, errors } = app;
     if let Some(database) = database {
         if connects_at_init {
-            database.connect(Deadline::after(INIT_CONNECT)).await;
+            database.connect(Deadline::after(INIT_CONNECT_TIMEOUT)).await;
         }
         lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
     }
@@ -82,7 +85,7 @@ where
         let (state, handler) = (Arc::clone(&state), handler.clone());
         async move { Ok::<_, lambda_http::Error>(answer(state, handler, errors, request).await) }
     });
-    lambda_runtime::run_concurrent(Adapter::from(service).map_request(event::escape_query)).await
+    lambda_runtime::run_concurrent(Adapter::from(service).map_request(escape_query)).await
 }
 
 async fn answer<State, Handler, Future_>(
@@ -93,7 +96,7 @@ async fn answer<State, Handler, Future_>(
 ) -> Response<Body>
 where
     Handler: Fn(Arc<State>, Invocation, Request) -> Future_,
-    Future_: Future<Output = Answer>,
+    Future_: Future<Output = HandlerResult>,
 {
     let begun = Instant::now();
     let lambda = request.lambda_context();
