@@ -75,5 +75,5 @@ where
             }
         }
     };
-    metrics::measured(&request_id, worked.instrument(span)).await
+    metrics::record(&request_id, worked.instrument(span)).await
 }

@@ -138,5 +138,5 @@ where
         );
         response
     };
-    metrics::measured(&request_id, answered.instrument(span)).await
+    metrics::record(&request_id, answered.instrument(span)).await
 }
