@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use shared::config::{ConfigError, Environment};
-use shared::webhook::configured::ConfiguredSources;
+use shared::webhook::source_cache::SourceCache;
 use tessera_postgres::{DatabaseConfig, TrustStore};
 
 use super::Options;
@@ -39,7 +39,7 @@ fn check_environment(environment: &Environment) -> Result<()> {
     environment.log_format()?;
     environment.connects_at_init()?;
     environment.worker()?;
-    ConfiguredSources::from_environment(environment)?;
+    SourceCache::from_environment(environment)?;
     Ok(())
 }
 

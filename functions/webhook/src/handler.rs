@@ -10,20 +10,21 @@ use shared::http::{
 };
 use shared::metrics::{self, Metric};
 use shared::webhook::accept::accept;
-use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::event::{self, Envelope, Message};
-use shared::webhook::refusal::Refusal;
-use shared::webhook::signature::{self, Verified};
+use shared::webhook::signature::{self, SignatureError, Verified};
 use shared::webhook::source::Sources;
+use shared::webhook::source_cache::SourceCache;
 use tessera_postgres::Database;
 use uuid::Uuid;
 
-/// Bytes of a body, at most. Lambda itself takes 6 MB, of which base64 and escaping take up to a third.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The most bytes that a body may have. Lambda's limit for the event is 6 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), of which base64 and escaping need up to a third.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
+/// What the requests of a container share.
 pub(crate) struct State {
     pub(crate) database: Arc<Database>,
-    pub(crate) sources: ConfiguredSources,
+    pub(crate) sources: SourceCache,
 }
 
 pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> HandlerResult {
@@ -33,13 +34,13 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
     if *request.method() != Method::POST {
         return Err(PublicError::MethodNotAllowed("POST").into());
     }
-    if request.body().len() > MAX_BODY {
-        return Err(PublicError::TooLarge(MAX_BODY).into());
+    if request.body().len() > MAX_BODY_BYTES {
+        return Err(PublicError::TooLarge(MAX_BODY_BYTES).into());
     }
     let (sources, verified) = verify(&state, name, &request, &invocation).await?;
     let source = sources.get(name).ok_or(PublicError::NotFound)?;
 
-    let message = event::read(source, request.headers(), &verified, request.body())?;
+    let message = event::parse(source, request.headers(), &verified, request.body())?;
     let (events, is_batch) = match message {
         Message::Challenge(text) => return Ok(respond(StatusCode::OK, "text/plain", Body::Text(text))),
         Message::Event(event) => (vec![event], false),
@@ -54,45 +55,49 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
     for is_new in &is_new {
         metrics::count(if *is_new { Metric::Events } else { Metric::DuplicateEvents });
     }
-    Ok(if is_batch { answer_batch(&events, &is_new) } else { answer_one(&events[0], is_new[0]) })
+    Ok(if is_batch { batch_response(&events, &is_new) } else { event_response(&events[0], is_new[0]) })
 }
 
-/// Whether the source of that name sent this, by the secrets that are known or, if they changed, by the new ones.
+/// Verifies that the source of that name sent the request, with the cached secrets or, if these may be outdated, with newer ones.
 async fn verify(
     state: &State,
     name: &str,
     request: &Request,
     invocation: &Invocation,
 ) -> Result<(Arc<Sources>, Verified), HandlerError> {
-    let known = state.sources.current(invocation.deadline).await?;
-    let denial = match check(&known, name, request) {
-        Ok(verified) => return Ok((known, verified)),
-        Err(denial) => denial,
+    let cached = state.sources.get(invocation.deadline).await?;
+    let error = match verify_with(&cached, name, request) {
+        Ok(verified) => return Ok((cached, verified)),
+        Err(error) => error,
     };
-    let may_be_outdated = matches!(denial, Denial::UnknownSource | Denial::Refused(Refusal::Mismatch));
-    let changed =
-        if may_be_outdated { state.sources.changed(&known, invocation.deadline).await } else { None };
-    let Some(changed) = changed else { return Err(denied(denial).into()) };
-    let verified = check(&changed, name, request).map_err(denied)?;
-    Ok((changed, verified))
+    let may_be_outdated =
+        matches!(error, VerifyError::UnknownSource | VerifyError::Signature(SignatureError::Mismatch));
+    let newer =
+        if may_be_outdated { state.sources.refresh(&cached, invocation.deadline).await } else { None };
+    let Some(newer) = newer else { return Err(rejected(error).into()) };
+    let verified = verify_with(&newer, name, request).map_err(rejected)?;
+    Ok((newer, verified))
 }
 
+/// Why a request is rejected.
 #[derive(Clone, Copy)]
-enum Denial {
+enum VerifyError {
     UnknownSource,
-    Refused(Refusal),
+    Signature(SignatureError),
 }
 
-fn check(sources: &Sources, name: &str, request: &Request) -> Result<Verified, Denial> {
-    let source = sources.get(name).ok_or(Denial::UnknownSource)?;
-    // The sender's clock is held against the container's: the database is not asked before the signature is good.
-    signature::verify(source, request.headers(), request.body(), Timestamp::now()).map_err(Denial::Refused)
+fn verify_with(sources: &Sources, name: &str, request: &Request) -> Result<Verified, VerifyError> {
+    let source = sources.get(name).ok_or(VerifyError::UnknownSource)?;
+    // The signed time is compared with the container's clock: the database is not asked before the signature is verified.
+    signature::verify(source, request.headers(), request.body(), Timestamp::now())
+        .map_err(VerifyError::Signature)
 }
 
-fn denied(denial: Denial) -> PublicError {
-    match denial {
-        Denial::UnknownSource => PublicError::NotFound,
-        Denial::Refused(refusal) => {
+/// Logs and counts a rejected signature, and says what the caller is told.
+fn rejected(error: VerifyError) -> PublicError {
+    match error {
+        VerifyError::UnknownSource => PublicError::NotFound,
+        VerifyError::Signature(refusal) => {
             tracing::warn!(%refusal, "webhook refused");
             metrics::count(Metric::RejectedSignatures);
             PublicError::BadSignature
@@ -100,7 +105,7 @@ fn denied(denial: Denial) -> PublicError {
     }
 }
 
-/// By field and fault alone: an event's id, type and values are the sender's.
+/// Logs and counts new events without valid effects. Only field and problem are logged: id, type and values are the sender's.
 fn log_failures(source: &str, events: &[Envelope<'_>], is_new: &[bool]) {
     for (event, _) in events.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
         if let Err(invalid) = &event.effects {
@@ -110,21 +115,22 @@ fn log_failures(source: &str, events: &[Envelope<'_>], is_new: &[bool]) {
     }
 }
 
+/// The response to a single event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct OneAnswer<'a> {
+struct EventResponse<'a> {
     event_id: &'a str,
     duplicate: bool,
 }
 
-fn answer_one(event: &Envelope<'_>, is_new: bool) -> shared::http::Response<Body> {
+fn event_response(event: &Envelope<'_>, is_new: bool) -> shared::http::Response<Body> {
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    json(status, &OneAnswer { event_id: &event.event_id, duplicate: !is_new })
+    json(status, &EventResponse { event_id: &event.event_id, duplicate: !is_new })
 }
 
-/// Every event is counted once: as accepted, as a duplicate, or as failed.
+/// The response to a batch, in which each event is counted once: as accepted, as a duplicate, or as failed.
 #[derive(Serialize)]
-struct BatchAnswer<'a> {
+struct BatchResponse<'a> {
     accepted: usize,
     duplicates: usize,
     failed: Vec<FailedItem<'a>>,
@@ -138,18 +144,18 @@ struct FailedItem<'a> {
     reason: String,
 }
 
-fn answer_batch(events: &[Envelope<'_>], is_new: &[bool]) -> shared::http::Response<Body> {
-    let mut answer = BatchAnswer { accepted: 0, duplicates: 0, failed: Vec::new() };
+fn batch_response(events: &[Envelope<'_>], is_new: &[bool]) -> shared::http::Response<Body> {
+    let mut batch = BatchResponse { accepted: 0, duplicates: 0, failed: Vec::new() };
     for (index, (event, is_new)) in events.iter().zip(is_new).enumerate() {
         match (&event.effects, is_new) {
-            (_, false) => answer.duplicates += 1,
-            (Ok(_), true) => answer.accepted += 1,
-            (Err(invalid), true) => answer.failed.push(FailedItem {
+            (_, false) => batch.duplicates += 1,
+            (Ok(_), true) => batch.accepted += 1,
+            (Err(invalid), true) => batch.failed.push(FailedItem {
                 index,
                 event_id: &event.event_id,
                 reason: invalid.to_string(),
             }),
         }
     }
-    json(StatusCode::ACCEPTED, &answer)
+    json(StatusCode::ACCEPTED, &batch)
 }

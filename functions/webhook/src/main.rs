@@ -1,4 +1,5 @@
-//! Webhook intake: verifies the sender, then stores, applies and promises to forward, in one statement.
+//! The function `webhook`: verifies the sender of a webhook, then stores its events, applies their effects and queues them for
+//! forwarding, in one statement.
 
 mod handler;
 
@@ -7,14 +8,14 @@ use std::sync::Arc;
 
 use handler::State;
 use shared::http::{App, ErrorFormat, serve};
-use shared::webhook::configured::ConfiguredSources;
+use shared::webhook::source_cache::SourceCache;
 use tessera_postgres::Database;
 
 fn main() -> ExitCode {
     serve(
         |environment, trust| {
             let database = Arc::new(Database::new(environment.database()?, trust)?);
-            let sources = ConfiguredSources::from_environment(environment)?;
+            let sources = SourceCache::from_environment(environment)?;
             let state = State { database: Arc::clone(&database), sources };
             Ok(App { state: Arc::new(state), database: Some(database), errors: ErrorFormat::Json })
         },

@@ -1,4 +1,4 @@
-//! Delivers jobs until nothing is due or time is up. A schedule starts it, by default once a minute.
+//! The function `worker`: delivers jobs until none is due or time is up. A schedule starts it, by default once a minute.
 
 mod deliver;
 mod retry_after;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use run::State;
 use shared::scheduled::{Scheduled, run_on_schedule};
-use shared::webhook::configured::ConfiguredSources;
+use shared::webhook::source_cache::SourceCache;
 use tessera_postgres::Database;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             let database = Arc::new(Database::new(environment.database()?, trust)?);
             let state = State {
                 database: Arc::clone(&database),
-                sources: ConfiguredSources::from_environment(environment)?,
+                sources: SourceCache::from_environment(environment)?,
                 settings: environment.worker()?,
                 trust: Arc::clone(trust),
             };

@@ -11,8 +11,8 @@ use shared::jobs::claim::{Job, claim};
 use shared::jobs::finish::{DeliveryResult, NextState, finish};
 use shared::jobs::retention::clean;
 use shared::metrics::{self, Metric};
-use shared::webhook::configured::ConfiguredSources;
 use shared::webhook::source::Sources;
+use shared::webhook::source_cache::SourceCache;
 use tessera_postgres::{Database, DatabaseError, Deadline, TrustStore};
 
 use crate::deliver::WebhookClient;
@@ -27,7 +27,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
 pub(crate) struct State {
     pub(crate) database: Arc<Database>,
-    pub(crate) sources: ConfiguredSources,
+    pub(crate) sources: SourceCache,
     pub(crate) settings: WorkerSettings,
     pub(crate) trust: Arc<TrustStore>,
 }
@@ -105,7 +105,7 @@ fn capacity(settings: &WorkerSettings, deadline: Deadline) -> usize {
 async fn build_client(state: &State, deadline: Deadline) -> Option<(WebhookClient, Arc<Sources>)> {
     let client = WebhookClient::new(&state.settings, &state.trust)
         .inspect_err(|error| tracing::error!(%error, "nothing can be delivered"));
-    let sources = state.sources.current(deadline).await;
+    let sources = state.sources.get(deadline).await;
     let sources = sources.inspect_err(|error| tracing::error!(%error, "nothing can be delivered"));
     Some((client.ok()?, sources.ok()?))
 }

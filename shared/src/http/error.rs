@@ -10,8 +10,8 @@ use tessera_postgres::{DatabaseError, Phase};
 
 use crate::fields::InvalidFields;
 use crate::qr::error::{CodeError, InactiveReason};
-use crate::webhook::configured::SourcesUnavailable;
-use crate::webhook::event::{MAX_BATCH, Unreadable};
+use crate::webhook::event::{MAX_BATCH, ParseError};
+use crate::webhook::source_cache::SourcesUnavailable;
 
 /// What a caller is told when a request does not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,11 +201,11 @@ impl From<SourcesUnavailable> for HandlerError {
     }
 }
 
-impl From<Unreadable> for HandlerError {
-    fn from(reason: Unreadable) -> Self {
-        match reason {
-            Unreadable::NotJson => PublicError::Malformed("The body is not valid JSON."),
-            Unreadable::TooManyEvents => PublicError::TooManyEvents(MAX_BATCH),
+impl From<ParseError> for HandlerError {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::NotJson => PublicError::Malformed("The body is not valid JSON."),
+            ParseError::TooManyEvents => PublicError::TooManyEvents(MAX_BATCH),
         }
         .into()
     }

@@ -1,4 +1,4 @@
-//! Keeping events: each once, with its effects and its job, in one statement.
+//! Stores events, each once, with its effects and its job, in one statement.
 
 use serde_json::{Value, json};
 use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Plan, Statement, Type};
@@ -8,7 +8,8 @@ use super::effect::Effect;
 use super::event::Envelope;
 use super::source::{Scheme, Source};
 
-/// Stores the events that are new, applies their effects where they are newer than what is known, and makes their jobs.
+/// Stores the events that are new, applies their effects where these are newer than the stored state, and creates a job for
+/// each.
 pub const ACCEPT: Statement = Statement {
     name: "webhook.accept",
     sql: include_str!("sql/accept.sql"),
@@ -30,8 +31,9 @@ pub const ACCEPT: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("events.request"),
 };
 
-/// Keeps `events` of `source`, at most [`MAX_BATCH`](super::event::MAX_BATCH); tells of each, in their order, whether
-/// it was new. `request` is this request's own id: sent again, it finds what it stored.
+/// Stores `events` of `source`, at most [`MAX_BATCH`](super::event::MAX_BATCH), and returns for each, in their order, whether
+/// it was new. `request` is an id made for this request: by it, the statement recognises events that it has stored itself when
+/// it is sent again.
 pub async fn accept(
     database: &Database,
     source: &Source,
@@ -63,8 +65,8 @@ pub async fn accept(
         )
         .await?;
     let mut is_new = vec![false; events.len()];
-    for place in row.get::<_, Vec<i64>>("accepted") {
-        let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+    for position in row.get::<_, Vec<i64>>("accepted") {
+        let index = usize::try_from(position).ok().and_then(|position| position.checked_sub(1));
         if let Some(entry) = index.and_then(|index| is_new.get_mut(index)) {
             *entry = true;
         }
@@ -76,7 +78,7 @@ fn column<'e, T>(events: &'e [Envelope<'e>], field: impl Fn(&'e Envelope<'e>) ->
     events.iter().map(field).collect()
 }
 
-/// What tells apart the webhooks to which Shopify gives one event id.
+/// Distinguishes the webhooks to which Shopify gives the same event id; empty for all other senders.
 fn topic<'e>(source: &Source, event: &'e Envelope<'_>) -> &'e str {
     match source.scheme {
         Scheme::Shopify => event.event_type.as_deref().unwrap_or_default(),
@@ -84,7 +86,7 @@ fn topic<'e>(source: &Source, event: &'e Envelope<'_>) -> &'e str {
     }
 }
 
-/// The effects of the event at `index`, each with the event's place, as the statement reads them.
+/// The effects of the event at `index` as the statement reads them, each with the event's position, which counts from 1.
 fn effects((index, event): (usize, &Envelope<'_>)) -> impl Iterator<Item = Value> {
     event.effects.iter().flatten().map(move |effect| match effect {
         Effect::Account { external_id, status, attributes, occurred_at, finality } => json!({

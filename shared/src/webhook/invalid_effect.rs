@@ -1,60 +1,60 @@
-//! What may be wrong with what an event says: a closed list of codes, which holds no value of the sender's.
+//! Why an event has no valid effect: a closed list of codes, which holds none of the sender's values.
 
 use std::fmt;
 
-/// Characters of an id, at most.
+/// The most characters that an id may have.
 pub const MAX_ID: usize = 255;
 
-/// Why an event's effect cannot be: safe to log and to answer, since it holds no value.
+/// Why an event has no valid effect. It is safe to log and to send back, since it holds none of the sender's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidEffect {
-    /// The field at fault, by its first name in the contract.
+    /// The field that is wrong, by the first of its names in the API's description.
     pub field: &'static str,
-    /// What is wrong with it.
-    pub fault: Fault,
+    /// What is wrong with the field.
+    pub problem: FieldProblem,
 }
 
-/// `status: missing`, the `reason` of a failed batch item.
+/// Writes field and code, as in `status: missing`: the `reason` of a failed item in the response to a batch.
 impl fmt::Display for InvalidEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.fault)
+        write!(f, "{}: {}", self.field, self.problem)
     }
 }
 
-/// What may be wrong with a field of an event: a closed list of codes.
+/// What is wrong with a field of an event: a closed list of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It is not there, or null.
+pub enum FieldProblem {
+    /// The field is missing or null.
     #[error("missing")]
     Missing,
-    /// An empty text.
+    /// The text is empty.
     #[error("empty")]
     Empty,
-    /// Another JSON type was expected.
+    /// The value has another JSON type than the one expected.
     #[error("wrong_type")]
     WrongType,
-    /// A text longer than allowed.
+    /// The text is longer than allowed.
     #[error("too_long")]
     TooLong,
-    /// It holds U+0000, which PostgreSQL cannot keep in a text.
+    /// The text contains U+0000, which PostgreSQL's `text` and `jsonb` cannot hold.
     #[error("nul_character")]
     NulCharacter,
-    /// Nested deeper than 64 levels.
+    /// The value is nested deeper than 64 levels.
     #[error("too_deep")]
     TooDeep,
-    /// Correct JSON that stands for nothing: half a surrogate pair, a number beyond a double.
+    /// The JSON is well-formed, but has no value: half a surrogate pair, or a number beyond the range of a double.
     #[error("unreadable")]
     Unreadable,
-    /// An amount with a fraction or an exponent.
+    /// The amount has a fraction or an exponent.
     #[error("not_an_integer")]
     NotAnInteger,
-    /// A number or time that does not fit.
+    /// The number or time is out of range.
     #[error("out_of_range")]
     OutOfRange,
-    /// Not three letters.
+    /// The currency is not three letters.
     #[error("not_a_currency")]
     NotACurrency,
-    /// Neither RFC 3339 with an offset nor a Unix time.
+    /// The time is neither RFC 3339 with an offset nor a Unix time.
     #[error("not_a_time")]
     NotATime,
 }

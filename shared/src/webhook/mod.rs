@@ -1,18 +1,14 @@
-//! Webhook intake: who sent it, whether it is new, and what it means.
+//! Webhook intake: verifying the sender, recognising duplicates, and applying what an event says.
 //!
-//! A request goes through [`source::Sources::get`], [`signature::verify`], [`event::read`] and [`accept::accept`], in
-//! that order.
+//! A request passes [`source::Sources::get`], [`signature::verify`], [`event::parse`] and [`accept::accept`], in this order.
 
 pub mod accept;
-pub mod configured;
 pub mod effect;
 pub mod event;
 pub mod invalid_effect;
-mod json;
-mod members;
-pub mod refusal;
+mod raw_json;
 pub mod sign;
 pub mod signature;
-mod signature_headers;
 pub mod source;
+pub mod source_cache;
 mod stripe;

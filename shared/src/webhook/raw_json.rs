@@ -1,8 +1,7 @@
-//! JSON from outside, read without trust: any depth, any number, any repetition.
+//! Reads untrusted JSON, however deeply nested, however large its numbers and however often a name is repeated.
 //!
-//! The outside of a message is cut into raw slices, which takes no recursion and no copy; only what an effect
-//! needs is then parsed, under [`MAX_DEPTH`]. A name that is repeated counts once, the last time, as it does
-//! for PostgreSQL's `jsonb`, JavaScript and Python.
+//! The outer levels of a message are cut into raw slices without recursion or copies. Only what an effect needs is then
+//! parsed, up to [`MAX_DEPTH`]. Of a repeated name the last member counts, as in PostgreSQL's `jsonb`, JavaScript and Python.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,23 +9,23 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, from_str, value::RawValue};
 
-use super::invalid_effect::{Fault, InvalidEffect, MAX_ID};
+use super::invalid_effect::{FieldProblem, InvalidEffect, MAX_ID};
 
-/// How deep the parsed part of a message may be nested; `serde_json` itself stops at 128.
+/// How deeply the parsed part of a message may be nested; `serde_json` itself stops at 128 levels.
 const MAX_DEPTH: usize = 64;
 
-/// The members of those names, as written; `null` counts as missing. Fails when the text is not an object.
-pub(super) fn pick<'a, const N: usize>(
+/// The members of an object that have these names, as written. `null` counts as missing. Fails if the text is not an object.
+pub(super) fn members<'a, const N: usize>(
     object: &'a str,
     names: &[&str; N],
 ) -> Result<[Option<&'a RawValue>; N], serde_json::Error> {
-    let picked = Pick(names).deserialize(&mut serde_json::Deserializer::from_str(object))?;
-    Ok(picked.map(|value| value.filter(|value| value.get() != "null")))
+    let found = MembersNamed(names).deserialize(&mut serde_json::Deserializer::from_str(object))?;
+    Ok(found.map(|value| value.filter(|value| value.get() != "null")))
 }
 
-struct Pick<'n, const N: usize>(&'n [&'n str; N]);
+struct MembersNamed<'n, const N: usize>(&'n [&'n str; N]);
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Pick<'_, N> {
+impl<'de, const N: usize> DeserializeSeed<'de> for MembersNamed<'_, N> {
     type Value = [Option<&'de RawValue>; N];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -34,7 +33,7 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Pick<'_, N> {
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Pick<'_, N> {
+impl<'de, const N: usize> Visitor<'de> for MembersNamed<'_, N> {
     type Value = [Option<&'de RawValue>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,25 +41,25 @@ impl<'de, const N: usize> Visitor<'de> for Pick<'_, N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut picked = [None; N];
+        let mut found = [None; N];
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match self.0.iter().position(|wanted| *wanted == name) {
-                Some(index) => picked[index] = Some(map.next_value()?),
+                Some(index) => found[index] = Some(map.next_value()?),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(picked)
+        Ok(found)
     }
 }
 
-/// The elements of an array, as written. One more than `limit` tells that there are more.
+/// The elements of an array, as written. Returns one more than `limit` if the array has more.
 pub(super) fn elements(array: &str, limit: usize) -> Result<Vec<&RawValue>, serde_json::Error> {
-    serde_json::Deserializer::from_str(array).deserialize_seq(Elements(limit))
+    serde_json::Deserializer::from_str(array).deserialize_seq(ElementsUpTo(limit))
 }
 
-struct Elements(usize);
+struct ElementsUpTo(usize);
 
-impl<'de> Visitor<'de> for Elements {
+impl<'de> Visitor<'de> for ElementsUpTo {
     type Value = Vec<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,17 +77,18 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
-/// Parses an object whole, so that PostgreSQL can keep it as `jsonb`: not deeper than [`MAX_DEPTH`], numbers
-/// within the range of a double. Numbers beyond 64 bits lose digits here; the event's own bytes keep them.
-pub(super) fn object(raw: &RawValue, field: &'static str) -> Result<Map<String, Value>, InvalidEffect> {
+/// Parses an object with all that is in it, so that PostgreSQL can hold it as `jsonb`: it must not be nested deeper than
+/// [`MAX_DEPTH`], and its numbers must be in the range of a double. Numbers beyond 64 bits lose digits here; the event's raw
+/// bytes keep them.
+pub(super) fn parse_object(raw: &RawValue, field: &'static str) -> Result<Map<String, Value>, InvalidEffect> {
     let text = raw.get();
     if !text.starts_with('{') {
-        return Err(InvalidEffect { field, fault: Fault::WrongType });
+        return Err(InvalidEffect { field, problem: FieldProblem::WrongType });
     }
     if depth(text) > MAX_DEPTH {
-        return Err(InvalidEffect { field, fault: Fault::TooDeep });
+        return Err(InvalidEffect { field, problem: FieldProblem::TooDeep });
     }
-    from_str(text).map_err(|_| InvalidEffect { field, fault: Fault::Unreadable })
+    from_str(text).map_err(|_| InvalidEffect { field, problem: FieldProblem::Unreadable })
 }
 
 /// The deepest nesting of brackets in a JSON text.
@@ -111,40 +111,46 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// A short text.
-pub(super) fn text(value: &Value, field: &'static str, max_chars: usize) -> Result<String, InvalidEffect> {
-    let fault = match value {
-        Value::String(text) if text.is_empty() => Fault::Empty,
-        Value::String(text) if text.contains('\0') => Fault::NulCharacter,
-        Value::String(text) if text.chars().count() > max_chars => Fault::TooLong,
+/// Reads a text of 1 to `max_chars` characters without U+0000.
+pub(super) fn parse_text(
+    value: &Value,
+    field: &'static str,
+    max_chars: usize,
+) -> Result<String, InvalidEffect> {
+    let problem = match value {
+        Value::String(text) if text.is_empty() => FieldProblem::Empty,
+        Value::String(text) if text.contains('\0') => FieldProblem::NulCharacter,
+        Value::String(text) if text.chars().count() > max_chars => FieldProblem::TooLong,
         Value::String(text) => return Ok(text.clone()),
-        _ => Fault::WrongType,
+        _ => FieldProblem::WrongType,
     };
-    Err(InvalidEffect { field, fault })
+    Err(InvalidEffect { field, problem })
 }
 
-/// An id of up to [`MAX_ID`] characters. A whole number is read as its digits: some senders number things.
-pub(super) fn id(value: &Value, field: &'static str) -> Result<String, InvalidEffect> {
+/// Reads an id of 1 to [`MAX_ID`] characters. A whole number is read as its digits, since some senders have numeric ids.
+pub(super) fn parse_id(value: &Value, field: &'static str) -> Result<String, InvalidEffect> {
     match value {
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
-        other => text(other, field, MAX_ID),
+        other => parse_text(other, field, MAX_ID),
     }
 }
 
-/// A member that should be a string or a number. Objects and arrays are not looked into.
-pub(super) fn scalar(raw: &RawValue, field: &'static str) -> Result<Value, InvalidEffect> {
+/// Parses a string, a number, a boolean or `null`. Objects and arrays are refused without parsing them.
+pub(super) fn parse_scalar(raw: &RawValue, field: &'static str) -> Result<Value, InvalidEffect> {
     if raw.get().starts_with(['{', '[']) {
-        return Err(InvalidEffect { field, fault: Fault::WrongType });
+        return Err(InvalidEffect { field, problem: FieldProblem::WrongType });
     }
-    from_str(raw.get()).map_err(|_| InvalidEffect { field, fault: Fault::Unreadable })
+    from_str(raw.get()).map_err(|_| InvalidEffect { field, problem: FieldProblem::Unreadable })
 }
 
-/// PostgreSQL's `text` and `jsonb` hold every character but NUL.
-pub(super) fn holds_nul(value: &Value) -> bool {
+/// Whether a string or a name in `value` contains U+0000, the one character that PostgreSQL's `text` and `jsonb` cannot hold.
+pub(super) fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Array(items) => items.iter().any(contains_nul),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || contains_nul(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -164,9 +170,9 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_name_counts() {
-        let [a, b, c] = pick(r#"{"a":1,"b":null,"\u0061":[2],"d":{}}"#, &["a", "b", "c"]).unwrap();
+        let [a, b, c] = members(r#"{"a":1,"b":null,"\u0061":[2],"d":{}}"#, &["a", "b", "c"]).unwrap();
         assert_eq!((a.map(RawValue::get), b.is_none(), c.is_none()), (Some("[2]"), true, true));
-        assert!(pick("[]", &["a"]).is_err());
+        assert!(members("[]", &["a"]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Signing what is forwarded, as [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks) says.
+//! Signs forwarded events as in [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,10 +7,10 @@ use sha2::Sha256;
 
 use super::source::Source;
 
-/// The value of `webhook-signature` for this message: one signature for each of the source's signing secrets.
+/// Makes the value of `webhook-signature` for a message: one signature for each of the source's signing secrets.
 ///
-/// They are its `forwardSecret`, or else its own HMAC secrets. The key of a secret that is not Standard Webhooks' own
-/// is its text, as it is for its sender: a receiver whose library wants base64 gives it `whsec_` and the base64 of that.
+/// These are its `forwardSecret`, or else its own HMAC secrets. The key of a secret of another scheme than Standard Webhooks is
+/// its text, as it is for its sender. A receiver whose library expects base64 is given `whsec_` and the base64 of that text.
 #[must_use]
 pub fn signatures(source: &Source, id: &str, at: Timestamp, body: &[u8]) -> String {
     let head = format!("{id}.{}.", at.as_second());
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_vector_comes_out() {
+    fn the_published_test_vector_is_signed_as_published() {
         let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         assert_eq!(signed(&format!(r#""scheme":"standard","secrets":["{KEY}"]"#)), expected);
         let own = format!(r#""scheme":"github","secrets":["other"],"forwardSecret":"{KEY}""#);
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn every_active_secret_signs_and_our_own_check_accepts_it() {
+    fn every_active_secret_signs_and_verify_accepts_each() {
         let old = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
         let both = signed(&format!(r#""scheme":"standard","secrets":["{KEY}","{old}"]"#));
         assert_eq!(both.split(' ').count(), 2);

@@ -1,4 +1,4 @@
-//! Where the sources are configured, and reading them again when they change.
+//! The configured sources, kept in memory and read again when they may have changed.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,44 +10,46 @@ use tokio::sync::Mutex;
 use super::source::{Sources, SourcesError};
 use crate::config::{ConfigError, Environment};
 
-/// Sources from Secrets Manager are read again when they are older than this, so that a removed secret ends.
+/// The age from which sources from Secrets Manager are read again, so that a removed secret stops being accepted.
 const MAX_AGE: Duration = Duration::from_mins(5);
-/// A refused request has them read again, since a secret may have been rotated, but not more often than this:
-/// anybody can send a request that is refused.
-const REREAD_PAUSE: Duration = Duration::from_secs(10);
+/// The shortest time between two reads because of rejected requests. A rejected request may mean that a secret has been
+/// rotated, but anybody can send one.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The sources of `WEBHOOK_SOURCES`, or of the secret that `WEBHOOK_SOURCES_SECRET_ARN` names.
-pub struct ConfiguredSources {
+/// The sources of `WEBHOOK_SOURCES`, or of the secret that `WEBHOOK_SOURCES_SECRET_ARN` names, which is cached.
+pub struct SourceCache {
     secret: SecretSource,
-    /// The lock is held while reading: ten requests that find nothing read once.
-    known: Mutex<Option<Known>>,
+    /// Locked while the secret is read, so that concurrent requests read it once.
+    cached: Mutex<Option<Cached>>,
 }
 
-struct Known {
+struct Cached {
     sources: Arc<Sources>,
     read_at: SystemTime,
-    /// When a refused request last had them read.
-    reread_at: Option<SystemTime>,
+    /// When they were last read because of a rejected request.
+    refreshed_at: Option<SystemTime>,
 }
 
-/// By the wall clock, which goes on while a container is frozen. One that was set back makes everything old.
-fn has_passed(limit: Duration, since: SystemTime) -> bool {
-    since.elapsed().map_or(true, |age| age >= limit)
+/// Whether `time` is at least `limit` ago by the wall clock, which goes on while a container is frozen. A time in the future, after
+/// the clock was set back, counts as long ago.
+fn is_older_than(limit: Duration, time: SystemTime) -> bool {
+    time.elapsed().map_or(true, |age| age >= limit)
 }
 
-/// Why there are no sources to check a request against.
+/// Why there are no sources to verify a request with.
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesUnavailable {
     /// The secret could not be read.
     #[error("WEBHOOK_SOURCES_SECRET_ARN: {0}")]
     Secret(#[from] SecretError),
-    /// It was read, and is wrong.
+    /// The secret was read, but is not a valid configuration.
     #[error("WEBHOOK_SOURCES_SECRET_ARN: {0}")]
     Malformed(#[from] SourcesError),
 }
 
-impl ConfiguredSources {
-    /// Given sources are checked here and now. With neither variable set there are none, and every request is refused.
+impl SourceCache {
+    /// Parses `WEBHOOK_SOURCES` at once, or leaves the secret to the first request. Where neither variable is set there are no
+    /// sources, and every request is rejected.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secret = environment.webhook_sources().unwrap_or_else(|| {
             tracing::warn!(
@@ -55,54 +57,55 @@ impl ConfiguredSources {
             );
             SecretSource::Given(Secret::new("{}"))
         });
-        let known = match secret.given() {
+        let cached = match secret.given() {
             Some(json) => {
                 Some(parse(json).map_err(|error| ConfigError::malformed("WEBHOOK_SOURCES", error))?)
             }
             None => None,
         };
-        Ok(Self { secret, known: Mutex::new(known) })
+        Ok(Self { secret, cached: Mutex::new(cached) })
     }
 
-    /// The sources. When a secret cannot be read again, those that were known.
-    pub async fn current(&self, deadline: Deadline) -> Result<Arc<Sources>, SourcesUnavailable> {
-        let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref()
-            && (self.secret.given().is_some() || !has_passed(MAX_AGE, known.read_at))
+    /// The sources, read again if they are too old. If that fails, the old ones are used on.
+    pub async fn get(&self, deadline: Deadline) -> Result<Arc<Sources>, SourcesUnavailable> {
+        let mut cached = self.cached.lock().await;
+        if let Some(cached) = cached.as_ref()
+            && (self.secret.given().is_some() || !is_older_than(MAX_AGE, cached.read_at))
         {
-            return Ok(Arc::clone(&known.sources));
+            return Ok(Arc::clone(&cached.sources));
         }
-        match (self.read(deadline).await, known.as_mut()) {
-            (Ok(read), _) => Ok(Arc::clone(&known.insert(read).sources)),
-            (Err(error), Some(known)) => {
+        match (self.read(deadline).await, cached.as_mut()) {
+            (Ok(read), _) => Ok(Arc::clone(&cached.insert(read).sources)),
+            (Err(error), Some(cached)) => {
                 tracing::error!(%error, "webhook sources: keeping those that were read before");
-                // Not asked again for each request while Secrets Manager is down.
-                known.read_at = SystemTime::now();
-                Ok(Arc::clone(&known.sources))
+                // So that Secrets Manager is not asked for each request while it is down.
+                cached.read_at = SystemTime::now();
+                Ok(Arc::clone(&cached.sources))
             }
             (Err(error), None) => Err(error),
         }
     }
 
-    /// Other sources than `refused_by`, if there may be some: read again, or already read for another request.
-    pub async fn changed(&self, refused_by: &Arc<Sources>, deadline: Deadline) -> Option<Arc<Sources>> {
+    /// Sources that may be newer than `rejected_by`, by which a request was rejected: read now, or already read for another
+    /// request. `None` if there are none, or they were read a moment ago.
+    pub async fn refresh(&self, rejected_by: &Arc<Sources>, deadline: Deadline) -> Option<Arc<Sources>> {
         if self.secret.given().is_some() {
             return None;
         }
-        let mut known = self.known.lock().await;
-        if let Some(known) = known.as_mut() {
-            if !Arc::ptr_eq(&known.sources, refused_by) {
-                return Some(Arc::clone(&known.sources));
+        let mut cached = self.cached.lock().await;
+        if let Some(cached) = cached.as_mut() {
+            if !Arc::ptr_eq(&cached.sources, rejected_by) {
+                return Some(Arc::clone(&cached.sources));
             }
-            if known.reread_at.is_some_and(|at| !has_passed(REREAD_PAUSE, at)) {
+            if cached.refreshed_at.is_some_and(|at| !is_older_than(MIN_REFRESH_INTERVAL, at)) {
                 return None;
             }
-            known.reread_at = Some(SystemTime::now());
+            cached.refreshed_at = Some(SystemTime::now());
         }
         match self.read(deadline).await {
             Ok(read) => {
-                let read = Known { reread_at: Some(SystemTime::now()), ..read };
-                Some(Arc::clone(&known.insert(read).sources))
+                let read = Cached { refreshed_at: Some(SystemTime::now()), ..read };
+                Some(Arc::clone(&cached.insert(read).sources))
             }
             Err(error) => {
                 tracing::error!(%error, "webhook sources: keeping those that were read before");
@@ -111,16 +114,16 @@ impl ConfiguredSources {
         }
     }
 
-    async fn read(&self, deadline: Deadline) -> Result<Known, SourcesUnavailable> {
+    async fn read(&self, deadline: Deadline) -> Result<Cached, SourcesUnavailable> {
         Ok(parse(&self.secret.read(deadline).await?)?)
     }
 }
 
-fn parse(json: &Secret) -> Result<Known, SourcesError> {
-    Ok(Known {
+fn parse(json: &Secret) -> Result<Cached, SourcesError> {
+    Ok(Cached {
         sources: Arc::new(Sources::parse(json.expose())?),
         read_at: SystemTime::now(),
-        reread_at: None,
+        refreshed_at: None,
     })
 }
 
@@ -129,11 +132,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn given_sources_are_checked_at_start_and_not_shown() {
+    fn sources_in_the_environment_are_parsed_at_start_and_not_shown() {
         let wrong = r#"{"stripe":{"scheme":"stripe","secrets":["hunter2", ""]}}"#;
-        let error = ConfiguredSources::from_environment(&Environment::from([("WEBHOOK_SOURCES", wrong)]))
-            .err()
-            .unwrap();
+        let error =
+            SourceCache::from_environment(&Environment::from([("WEBHOOK_SOURCES", wrong)])).err().unwrap();
         let error = error.to_string();
         assert!(error.starts_with("WEBHOOK_SOURCES: ") && error.contains("secrets[1]"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
@@ -141,10 +143,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_configuration_there_are_no_sources() {
-        let sources = ConfiguredSources::from_environment(&Environment::default()).unwrap();
+        let sources = SourceCache::from_environment(&Environment::default()).unwrap();
         let deadline = Deadline::after(Duration::from_secs(1));
-        let current = sources.current(deadline).await.unwrap();
+        let current = sources.get(deadline).await.unwrap();
         assert_eq!(current.iter().count(), 0);
-        assert!(sources.changed(&current, deadline).await.is_none());
+        assert!(sources.refresh(&current, deadline).await.is_none());
     }
 }

@@ -8,8 +8,7 @@ use harness::{python_environment, run_to_end};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::webhook::refusal::Refusal;
-use shared::webhook::signature::{Verified, verify};
+use shared::webhook::signature::{SignatureError, Verified, verify};
 use shared::webhook::source::Sources;
 
 const SIGNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/webhook/sign.py");
@@ -42,7 +41,7 @@ impl Request {
         })
     }
 
-    fn check(&self, body: &[u8], now: Timestamp) -> Result<Verified, Refusal> {
+    fn check(&self, body: &[u8], now: Timestamp) -> Result<Verified, SignatureError> {
         verify(self.sources.get("sender").expect("configured"), &self.headers, body, now)
     }
 }
@@ -60,10 +59,14 @@ fn signatures_of_the_senders_own_clients_are_accepted() -> Result<()> {
         let verified = request.check(&request.body, now);
         ensure!(verified.is_ok(), "{}: {verified:?}", request.name);
         let changed = [request.body.as_slice(), b" "].concat();
-        ensure!(request.check(&changed, now) == Err(Refusal::Mismatch), "{}: changed", request.name);
+        ensure!(request.check(&changed, now) == Err(SignatureError::Mismatch), "{}: changed", request.name);
         if !matches!(request.scheme.as_str(), "github" | "shopify") {
             let later = now + std::time::Duration::from_mins(6);
-            ensure!(request.check(&request.body, later) == Err(Refusal::TooOld), "{}: later", request.name);
+            ensure!(
+                request.check(&request.body, later) == Err(SignatureError::TooOld),
+                "{}: later",
+                request.name
+            );
         }
     }
     Ok(())

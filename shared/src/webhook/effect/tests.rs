@@ -7,11 +7,11 @@ const AT: &str = "2026-01-01T00:00:00Z";
 
 fn of(event_type: &str, data: &Value) -> Result<Vec<Effect>, InvalidEffect> {
     let raw = to_raw_value(data).unwrap();
-    of_common(event_type, Some(&raw), Ok(Some(AT.parse().unwrap())))
+    parse_common(event_type, Some(&raw), Ok(Some(AT.parse().unwrap())))
 }
 
-fn invalid(field: &'static str, fault: Fault) -> Result<Vec<Effect>, InvalidEffect> {
-    Err(InvalidEffect { field, fault })
+fn invalid(field: &'static str, problem: FieldProblem) -> Result<Vec<Effect>, InvalidEffect> {
+    Err(InvalidEffect { field, problem })
 }
 
 /// A good transaction with one member changed.
@@ -58,27 +58,30 @@ fn other_types_have_no_effect() {
         ["order.created", "account", "accounts.updated", "Account.updated", "transactions.x", "x.account."]
     {
         assert_eq!(of(event_type, &json!({})), Ok(vec![]), "{event_type}");
-        assert_eq!(of_common(event_type, None, Ok(None)), Ok(vec![]), "{event_type}");
+        assert_eq!(parse_common(event_type, None, Ok(None)), Ok(vec![]), "{event_type}");
     }
 }
 
 #[test]
 fn what_an_effect_needs_must_be_there() {
     let at = Ok(Some(AT.parse().unwrap()));
-    assert_eq!(of_common("account.x", None, at), invalid("data", Fault::Missing));
-    assert_eq!(of("account.x", &json!([])), invalid("data", Fault::WrongType));
+    assert_eq!(parse_common("account.x", None, at), invalid("data", FieldProblem::Missing));
+    assert_eq!(of("account.x", &json!([])), invalid("data", FieldProblem::WrongType));
     let data = to_raw_value(&json!({"accountId": "a", "status": "s"})).unwrap();
-    assert_eq!(of_common("account.x", Some(&data), Ok(None)), invalid("occurredAt", Fault::Missing));
-    assert_eq!(of("account.x", &json!({"status": "s"})), invalid("accountId", Fault::Missing));
+    assert_eq!(
+        parse_common("account.x", Some(&data), Ok(None)),
+        invalid("occurredAt", FieldProblem::Missing)
+    );
+    assert_eq!(of("account.x", &json!({"status": "s"})), invalid("accountId", FieldProblem::Missing));
     assert_eq!(
         of("account.x", &json!({"accountId": null, "externalId": "", "status": "s"})),
-        invalid("externalId", Fault::Empty)
+        invalid("externalId", FieldProblem::Empty)
     );
-    assert_eq!(of("account.x", &json!({"accountId": "a"})), invalid("status", Fault::Missing));
+    assert_eq!(of("account.x", &json!({"accountId": "a"})), invalid("status", FieldProblem::Missing));
     for field in ["transactionId", "accountId", "amount", "currency", "status"] {
         assert_eq!(
             of("transaction.x", &transaction_with(field, Value::Null)),
-            invalid(field, Fault::Missing)
+            invalid(field, FieldProblem::Missing)
         );
     }
 }
@@ -88,42 +91,45 @@ fn each_wrong_value_is_named() {
     let big: Value = serde_json::from_str("9223372036854775808").unwrap();
     let huge: Value = serde_json::from_str("123456789012345678901234567890").unwrap();
     let cases = [
-        ("transactionId", json!(""), Fault::Empty),
-        ("transactionId", json!(1.5), Fault::WrongType),
-        ("transactionId", json!("a\0b"), Fault::NulCharacter),
-        ("transactionId", json!("é".repeat(256)), Fault::TooLong),
-        ("accountId", json!(["a"]), Fault::WrongType),
-        ("accountId", json!("\0"), Fault::NulCharacter),
-        ("amount", json!("10"), Fault::WrongType),
-        ("amount", json!(10.5), Fault::NotAnInteger),
-        ("amount", json!(10.0), Fault::NotAnInteger),
-        ("amount", big, Fault::OutOfRange),
-        ("amount", huge, Fault::OutOfRange),
-        ("amount", json!(true), Fault::WrongType),
-        ("currency", json!("CH"), Fault::NotACurrency),
-        ("currency", json!("CHF "), Fault::NotACurrency),
-        ("currency", json!("C1F"), Fault::NotACurrency),
-        ("currency", json!("ÄÖ"), Fault::NotACurrency),
-        ("currency", json!(756), Fault::WrongType),
-        ("status", json!(1), Fault::WrongType),
-        ("status", json!("s".repeat(65)), Fault::TooLong),
-        ("status", json!("s\0"), Fault::NulCharacter),
+        ("transactionId", json!(""), FieldProblem::Empty),
+        ("transactionId", json!(1.5), FieldProblem::WrongType),
+        ("transactionId", json!("a\0b"), FieldProblem::NulCharacter),
+        ("transactionId", json!("é".repeat(256)), FieldProblem::TooLong),
+        ("accountId", json!(["a"]), FieldProblem::WrongType),
+        ("accountId", json!("\0"), FieldProblem::NulCharacter),
+        ("amount", json!("10"), FieldProblem::WrongType),
+        ("amount", json!(10.5), FieldProblem::NotAnInteger),
+        ("amount", json!(10.0), FieldProblem::NotAnInteger),
+        ("amount", big, FieldProblem::OutOfRange),
+        ("amount", huge, FieldProblem::OutOfRange),
+        ("amount", json!(true), FieldProblem::WrongType),
+        ("currency", json!("CH"), FieldProblem::NotACurrency),
+        ("currency", json!("CHF "), FieldProblem::NotACurrency),
+        ("currency", json!("C1F"), FieldProblem::NotACurrency),
+        ("currency", json!("ÄÖ"), FieldProblem::NotACurrency),
+        ("currency", json!(756), FieldProblem::WrongType),
+        ("status", json!(1), FieldProblem::WrongType),
+        ("status", json!("s".repeat(65)), FieldProblem::TooLong),
+        ("status", json!("s\0"), FieldProblem::NulCharacter),
     ];
-    for (field, value, fault) in cases {
+    for (field, value, problem) in cases {
         let data = transaction_with(field, value);
-        assert_eq!(of("transaction.x", &data), invalid(field, fault), "{data}");
+        assert_eq!(of("transaction.x", &data), invalid(field, problem), "{data}");
     }
     for value in [json!("a\0"), json!([{"x": "\0"}]), json!({"\0": 1})] {
         assert_eq!(
             of("transaction.x", &transaction_with("note", value)),
-            invalid("data", Fault::NulCharacter)
+            invalid("data", FieldProblem::NulCharacter)
         );
     }
     for amount in [i64::MIN, i64::MAX] {
         assert!(of("transaction.x", &transaction_with("amount", json!(amount))).is_ok());
     }
     assert!(of("transaction.x", &transaction_with("transactionId", json!("é".repeat(255)))).is_ok());
-    assert_eq!(InvalidEffect { field: "status", fault: Fault::TooLong }.to_string(), "status: too_long");
+    assert_eq!(
+        InvalidEffect { field: "status", problem: FieldProblem::TooLong }.to_string(),
+        "status: too_long"
+    );
 }
 
 #[test]
@@ -132,19 +138,19 @@ fn data_may_be_deep_but_not_bottomless() {
         let text =
             format!(r#"{{"accountId":"a","status":"s","x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
         let raw = RawValue::from_string(text).unwrap();
-        of_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap()))).map(drop)
+        parse_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap()))).map(drop)
     };
     assert_eq!(deep(63), Ok(()));
-    assert_eq!(deep(64), Err(InvalidEffect { field: "data", fault: Fault::TooDeep }));
-    assert_eq!(deep(10_000), Err(InvalidEffect { field: "data", fault: Fault::TooDeep }));
+    assert_eq!(deep(64), Err(InvalidEffect { field: "data", problem: FieldProblem::TooDeep }));
+    assert_eq!(deep(10_000), Err(InvalidEffect { field: "data", problem: FieldProblem::TooDeep }));
 }
 
 #[test]
 fn json_that_stands_for_nothing_is_unreadable() {
     for odd in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999", "-1e400"] {
         let raw = RawValue::from_string(format!(r#"{{"accountId":"a","status":"s","x":{odd}}}"#)).unwrap();
-        let result = of_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap())));
-        assert_eq!(result, invalid("data", Fault::Unreadable), "{odd}");
+        let result = parse_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap())));
+        assert_eq!(result, invalid("data", FieldProblem::Unreadable), "{odd}");
     }
 }
 
@@ -152,7 +158,7 @@ fn json_that_stands_for_nothing_is_unreadable() {
 fn the_last_of_repeated_members_counts() {
     let text = r#"{"accountId":"a","status":"open","status":"closed","x":1,"x":2}"#;
     let raw = RawValue::from_string(text.into()).unwrap();
-    let effects = of_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap()))).unwrap();
+    let effects = parse_common("account.x", Some(&raw), Ok(Some(AT.parse().unwrap()))).unwrap();
     let Effect::Account { status, attributes, .. } = &effects[0] else { panic!("{effects:?}") };
     assert_eq!((status.as_str(), attributes), ("closed", &json!({"x": 2})));
 }
@@ -174,22 +180,22 @@ fn times_are_rfc_3339_or_unix() {
         assert_eq!(time(&value), Ok(expected.parse().unwrap()), "{value}");
     }
     let bad = [
-        (json!("2026-01-01T00:00:00"), Fault::NotATime),
-        (json!("2026-13-01T00:00:00Z"), Fault::NotATime),
-        (json!("yesterday"), Fault::NotATime),
-        (json!(""), Fault::NotATime),
-        (json!("\0"), Fault::NotATime),
-        (json!(-1), Fault::OutOfRange),
-        (json!(-0.5), Fault::OutOfRange),
-        (json!(i64::MIN), Fault::OutOfRange),
-        (json!(u64::MAX), Fault::OutOfRange),
-        (json!(100_000_000_000_000_i64), Fault::OutOfRange),
-        (json!(1e300), Fault::OutOfRange),
-        (json!(true), Fault::WrongType),
-        (json!({}), Fault::WrongType),
+        (json!("2026-01-01T00:00:00"), FieldProblem::NotATime),
+        (json!("2026-13-01T00:00:00Z"), FieldProblem::NotATime),
+        (json!("yesterday"), FieldProblem::NotATime),
+        (json!(""), FieldProblem::NotATime),
+        (json!("\0"), FieldProblem::NotATime),
+        (json!(-1), FieldProblem::OutOfRange),
+        (json!(-0.5), FieldProblem::OutOfRange),
+        (json!(i64::MIN), FieldProblem::OutOfRange),
+        (json!(u64::MAX), FieldProblem::OutOfRange),
+        (json!(100_000_000_000_000_i64), FieldProblem::OutOfRange),
+        (json!(1e300), FieldProblem::OutOfRange),
+        (json!(true), FieldProblem::WrongType),
+        (json!({}), FieldProblem::WrongType),
     ];
-    for (value, fault) in bad {
-        assert_eq!(time(&value), Err(InvalidEffect { field: "occurredAt", fault }), "{value}");
+    for (value, problem) in bad {
+        assert_eq!(time(&value), Err(InvalidEffect { field: "occurredAt", problem }), "{value}");
     }
 }
 

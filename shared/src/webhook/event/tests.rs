@@ -2,7 +2,9 @@ use std::fmt::Write;
 
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
+use serde_json::Value;
 
+use super::super::invalid_effect::{FieldProblem, MAX_ID};
 use super::super::source::Sources;
 use super::*;
 
@@ -30,27 +32,27 @@ impl Sender {
         self
     }
 
-    fn read<'a>(&self, body: &'a [u8]) -> Result<Message<'a>, Unreadable> {
-        read(self.sources.get("s").expect("configured"), &self.headers, &self.verified, body)
+    fn parse<'a>(&self, body: &'a [u8]) -> Result<Message<'a>, ParseError> {
+        parse(self.sources.get("s").expect("configured"), &self.headers, &self.verified, body)
     }
 
     fn event<'a>(&self, body: &'a str) -> Envelope<'a> {
-        match self.read(body.as_bytes()) {
+        match self.parse(body.as_bytes()) {
             Ok(Message::Event(envelope)) => envelope,
             other => panic!("not one event: {other:?}"),
         }
     }
 
     fn batch<'a>(&self, body: &'a str) -> Vec<Envelope<'a>> {
-        match self.read(body.as_bytes()) {
+        match self.parse(body.as_bytes()) {
             Ok(Message::Batch(envelopes)) => envelopes,
             other => panic!("not a batch: {other:?}"),
         }
     }
 }
 
-fn invalid(field: &'static str, fault: Fault) -> Result<Vec<Effect>, InvalidEffect> {
-    Err(InvalidEffect { field, fault })
+fn invalid(field: &'static str, problem: FieldProblem) -> Result<Vec<Effect>, InvalidEffect> {
+    Err(InvalidEffect { field, problem })
 }
 
 #[test]
@@ -89,20 +91,20 @@ fn ids_come_from_the_body_then_the_headers_then_the_content() {
 fn an_unusable_id_is_replaced_and_told() {
     let long = format!("\"{}\"", "a".repeat(256));
     let cases = [
-        (r#""a\u0000b""#, Fault::NulCharacter),
-        (r#""""#, Fault::Empty),
-        (r#""\ud800""#, Fault::Unreadable),
-        (long.as_str(), Fault::TooLong),
-        ("1.5", Fault::WrongType),
-        ("{}", Fault::WrongType),
-        ("true", Fault::WrongType),
+        (r#""a\u0000b""#, FieldProblem::NulCharacter),
+        (r#""""#, FieldProblem::Empty),
+        (r#""\ud800""#, FieldProblem::Unreadable),
+        (long.as_str(), FieldProblem::TooLong),
+        ("1.5", FieldProblem::WrongType),
+        ("{}", FieldProblem::WrongType),
+        ("true", FieldProblem::WrongType),
     ];
-    for (id, fault) in cases {
+    for (id, problem) in cases {
         let body = format!(r#"{{"id":{id},"type":"x.y"}}"#);
         let sender = Sender::of("standard");
         let envelope = sender.event(&body);
         assert!(envelope.event_id.starts_with("sha256:"), "{id}");
-        assert_eq!(envelope.effects, invalid("id", fault), "{id}");
+        assert_eq!(envelope.effects, invalid("id", problem), "{id}");
     }
     let header = Sender::of("github").id(&"d".repeat(256));
     assert!(header.event("{}").event_id.starts_with("sha256:"));
@@ -124,7 +126,7 @@ fn github_and_shopify_say_id_and_type_in_headers() {
     assert_eq!(event.occurred_at, Some("2026-01-01T00:00:00.5Z".parse().unwrap()));
 
     let common = Sender::of("github").id("d-2").event(r#"{"id":"e","type":"account.x"}"#).effects;
-    assert_eq!(common, invalid("occurredAt", Fault::Missing));
+    assert_eq!(common, invalid("occurredAt", FieldProblem::Missing));
 }
 
 #[test]
@@ -153,10 +155,10 @@ fn slack_wraps_its_events() {
 #[test]
 fn slacks_challenge_is_recognised_for_slack_alone() {
     let body = r#"{"token":"t","challenge":"3eZbrw1aB","type":"url_verification"}"#;
-    assert_eq!(Sender::of("slack").read(body.as_bytes()), Ok(Message::Challenge("3eZbrw1aB".into())));
+    assert_eq!(Sender::of("slack").parse(body.as_bytes()), Ok(Message::Challenge("3eZbrw1aB".into())));
     assert_eq!(Sender::of("standard").event(body).event_type.as_deref(), Some("url_verification"));
     let without = r#"{"type":"url_verification","challenge":5}"#;
-    assert!(matches!(Sender::of("slack").read(without.as_bytes()), Ok(Message::Event(_))));
+    assert!(matches!(Sender::of("slack").parse(without.as_bytes()), Ok(Message::Event(_))));
 }
 
 #[test]
@@ -169,14 +171,14 @@ fn batches_are_read_item_by_item() {
         let ids: Vec<_> = batch.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, ["e1", "msg_1#1", "msg_1#2", "e1"]);
         assert_eq!(batch[0].effects.as_ref().map(Vec::len), Ok(1));
-        assert_eq!(batch[1].effects, invalid("accountId", Fault::Missing));
-        assert_eq!(batch[2].effects, invalid("event", Fault::WrongType));
+        assert_eq!(batch[1].effects, invalid("accountId", FieldProblem::Missing));
+        assert_eq!(batch[2].effects, invalid("event", FieldProblem::WrongType));
         assert_eq!(batch[2].raw, b"7");
         assert_eq!(batch[3].effects, Ok(vec![]));
     }
     assert_eq!(sender.batch("[]"), vec![]);
     // An event may have a member of that name.
-    assert!(matches!(sender.read(br#"{"type":"x.y","events":[1]}"#), Ok(Message::Event(_))));
+    assert!(matches!(sender.parse(br#"{"type":"x.y","events":[1]}"#), Ok(Message::Event(_))));
 }
 
 #[test]
@@ -192,7 +194,7 @@ fn a_batch_of_a_thousand_is_the_largest() {
     let of = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
     let sender = Sender::of("standard");
     assert_eq!(sender.batch(&of(1_000)).len(), 1_000);
-    assert_eq!(sender.read(of(1_001).as_bytes()), Err(Unreadable::TooManyEvents));
+    assert_eq!(sender.parse(of(1_001).as_bytes()), Err(ParseError::TooManyEvents));
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn what_is_not_json_is_refused() {
         b"\xef\xbb\xbf{}",
     ];
     for body in bad {
-        assert_eq!(sender.read(body), Err(Unreadable::NotJson), "{body:?}");
+        assert_eq!(sender.parse(body), Err(ParseError::NotJson), "{body:?}");
     }
 }
 
@@ -222,17 +224,20 @@ fn json_that_is_no_event_is_kept_all_the_same() {
     let sender = Sender::of("standard");
     for body in ["null", "5", "\"text\"", "true", "1e999", r#""\ud800""#] {
         let event = sender.event(body);
-        assert_eq!(event.effects, invalid("event", Fault::WrongType), "{body}");
+        assert_eq!(event.effects, invalid("event", FieldProblem::WrongType), "{body}");
         assert_eq!(event.raw, body.as_bytes());
         assert!(event.event_id.starts_with("sha256:"));
     }
-    assert_eq!(sender.event("{}").effects, invalid("type", Fault::Missing));
-    assert_eq!(sender.event(r#"{"type":5}"#).effects, invalid("type", Fault::WrongType));
-    assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).effects, invalid("type", Fault::NulCharacter));
+    assert_eq!(sender.event("{}").effects, invalid("type", FieldProblem::Missing));
+    assert_eq!(sender.event(r#"{"type":5}"#).effects, invalid("type", FieldProblem::WrongType));
+    assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).effects, invalid("type", FieldProblem::NulCharacter));
     assert_eq!(sender.event(r#"{"type":"a\u0000"}"#).event_type, None);
-    assert_eq!(sender.event(r#"{"\ud800":1,"type":"x.y"}"#).effects, invalid("event", Fault::Unreadable));
+    assert_eq!(
+        sender.event(r#"{"\ud800":1,"type":"x.y"}"#).effects,
+        invalid("event", FieldProblem::Unreadable)
+    );
     let no_time = r#"{"type":"account.x","timestamp":"soon","data":{"accountId":"a","status":"s"}}"#;
-    assert_eq!(sender.event(no_time).effects, invalid("occurredAt", Fault::NotATime));
+    assert_eq!(sender.event(no_time).effects, invalid("occurredAt", FieldProblem::NotATime));
     // Where nothing is to be done, nothing can be wrong with it.
     assert_eq!(sender.event(r#"{"type":"x.y","timestamp":"soon","data":5}"#).effects, Ok(vec![]));
 }
@@ -243,15 +248,15 @@ fn any_depth_is_kept() {
     for levels in [10_000, 100_000] {
         let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let event = format!(r#"{{"id":"e","type":"account.x","timestamp":1,"data":{{"x":{deep}}}}}"#);
-        assert_eq!(sender.event(&event).effects, invalid("data", Fault::TooDeep));
+        assert_eq!(sender.event(&event).effects, invalid("data", FieldProblem::TooDeep));
         let ignored = format!(r#"{{"id":{deep},"type":"x.y","more":{deep}}}"#);
-        assert_eq!(sender.event(&ignored).effects, invalid("id", Fault::WrongType));
+        assert_eq!(sender.event(&ignored).effects, invalid("id", FieldProblem::WrongType));
         assert_eq!(sender.batch(&deep).len(), 1);
         let objects = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
-        assert_eq!(sender.event(&objects).effects, invalid("type", Fault::Missing));
+        assert_eq!(sender.event(&objects).effects, invalid("type", FieldProblem::Missing));
         for shape in [&event, &deep] {
             for scheme in ["stripe", "github", "shopify", "slack"] {
-                assert!(Sender::of(scheme).read(shape.as_bytes()).is_ok());
+                assert!(Sender::of(scheme).parse(shape.as_bytes()).is_ok());
             }
         }
     }
@@ -274,7 +279,7 @@ fn six_megabytes_are_read() {
         assert_eq!(sender.event(body).effects.map(|effects| effects.len()), Ok(1));
     }
     let zeros = format!("[{}0]", "0,".repeat(1_000_000));
-    assert_eq!(sender.read(zeros.as_bytes()), Err(Unreadable::TooManyEvents));
+    assert_eq!(sender.parse(zeros.as_bytes()), Err(ParseError::TooManyEvents));
 }
 
 /// JSON of every shape, with the names that mean something.
@@ -324,10 +329,13 @@ fn is_fit_for_postgresql(event: &Envelope<'_>) -> bool {
     let is_text = |text: &str| !text.is_empty() && text.chars().count() <= MAX_ID && !text.contains('\0');
     let is_effect = |effect: &Effect| match effect {
         Effect::Account { external_id, status, attributes, .. } => {
-            is_text(external_id) && is_text(status) && !json::holds_nul(attributes)
+            is_text(external_id) && is_text(status) && !raw_json::contains_nul(attributes)
         }
         Effect::Transaction { external_id, status, currency, attributes, .. } => {
-            is_text(external_id) && is_text(status) && currency.len() == 3 && !json::holds_nul(attributes)
+            is_text(external_id)
+                && is_text(status)
+                && currency.len() == 3
+                && !raw_json::contains_nul(attributes)
         }
     };
     is_text(&event.event_id)
@@ -342,7 +350,7 @@ proptest! {
         scheme in proptest::sample::select(&["standard", "stripe", "github", "shopify", "slack"][..]),
     ) {
         let body = value.to_string();
-        match Sender::of(scheme).read(body.as_bytes()) {
+        match Sender::of(scheme).parse(body.as_bytes()) {
             Ok(Message::Event(event)) => {
                 prop_assert!(is_fit_for_postgresql(&event), "{event:?}");
                 prop_assert_eq!(event.raw, body.as_bytes());
@@ -356,7 +364,7 @@ proptest! {
     #[test]
     fn whatever_bytes_come_nothing_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-        let result = Sender::of("standard").read(&body);
-        prop_assert!(is_json || result == Err(Unreadable::NotJson));
+        let result = Sender::of("standard").parse(&body);
+        prop_assert!(is_json || result == Err(ParseError::NotJson));
     }
 }

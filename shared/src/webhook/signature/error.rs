@@ -1,15 +1,15 @@
-//! Why a webhook is not believed.
+//! Why a signature is refused.
 
-/// Why a request was refused: a closed list of codes, for logs and counts.
+/// Why the signature of a request is refused: a closed list of codes, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum SignatureError {
     /// A header of the scheme is missing.
     #[error("missing_header")]
     MissingHeader,
-    /// A header is empty or not visible ASCII.
+    /// A header is empty, or holds other characters than visible ASCII.
     #[error("bad_header")]
     BadHeader,
-    /// A header that says one thing was given twice and said two.
+    /// A header that may have one value was sent with two different ones.
     #[error("ambiguous_header")]
     AmbiguousHeader,
     /// The signed time is missing, not a number of seconds, or out of range.
@@ -21,13 +21,13 @@ pub enum Refusal {
     /// The signed time is further in the future than the tolerance.
     #[error("too_new")]
     TooNew,
-    /// No signature of a version we know, in its proper encoding.
+    /// There is no signature of a known version in its proper encoding.
     #[error("no_signature")]
     NoSignature,
-    /// More signatures than any sender has secrets (16).
+    /// There are more than 16 signatures, which is more than any sender has active secrets.
     #[error("too_many_signatures")]
     TooManySignatures,
-    /// No signature was made by any of the source's secrets over these bytes.
+    /// None of the signatures was made over these bytes with one of the source's secrets.
     #[error("mismatch")]
     Mismatch,
 }

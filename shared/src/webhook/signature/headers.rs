@@ -1,55 +1,57 @@
-//! What a request's headers claim: the signed time and id, and the signatures that are to prove it.
+//! Reads the headers of each signature scheme: the signed time and id, and the signatures.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ed25519_dalek::Signature;
 use http::HeaderMap;
 use jiff::Timestamp;
 
-use super::refusal::Refusal;
-use super::source::Scheme;
+use super::error::SignatureError;
+use crate::digits::parse_digits;
+use crate::webhook::source::Scheme;
 
-/// Signatures that are looked at, at most. Senders put one for each active secret; each costs a comparison,
-/// an ed25519 one a pass over the body.
-pub(super) const MAX_CANDIDATES: usize = 16;
+/// The most signatures that a request may have. Senders send one for each active secret. Each costs a comparison, and an
+/// ed25519 signature a pass over the body.
+const MAX_CANDIDATES: usize = 16;
 
-/// What the headers say, before anything is proven.
+/// What the headers of a request say. Nothing of it is verified yet.
 #[derive(Default)]
 pub(super) struct SignatureHeaders {
-    /// The id in the headers, where the scheme puts one there.
+    /// The message's id, for schemes that have it in a header.
     pub(super) id: Option<String>,
-    /// The time in the headers, where the scheme has one.
+    /// The time of signing, for schemes that have one.
     pub(super) timestamp: Option<Timestamp>,
-    /// What is signed before the body.
+    /// What the signature covers before the body.
     pub(super) prefix: String,
-    /// HMAC-SHA256 values, any of which may match.
+    /// HMAC-SHA256 signatures, of which one must match.
     pub(super) macs: Vec<[u8; 32]>,
-    /// ed25519 signatures, any of which may match.
+    /// ed25519 signatures, of which one must match.
     pub(super) signatures: Vec<Signature>,
 }
 
 impl SignatureHeaders {
-    /// Reads the headers of a scheme.
-    pub(super) fn read(scheme: Scheme, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let claim = match scheme {
+    /// Reads the headers of `scheme`.
+    pub(super) fn read(scheme: Scheme, headers: &HeaderMap) -> Result<Self, SignatureError> {
+        let signed = match scheme {
             Scheme::Standard => standard(headers),
             Scheme::Stripe => stripe(headers),
             Scheme::Github => github(headers),
             Scheme::Shopify => shopify(headers),
             Scheme::Slack => slack(headers),
         }?;
-        match claim.macs.len() + claim.signatures.len() {
-            0 => Err(Refusal::NoSignature),
-            1..=MAX_CANDIDATES => Ok(claim),
-            _ => Err(Refusal::TooManySignatures),
+        match signed.macs.len() + signed.signatures.len() {
+            0 => Err(SignatureError::NoSignature),
+            1..=MAX_CANDIDATES => Ok(signed),
+            _ => Err(SignatureError::TooManySignatures),
         }
     }
 }
 
-/// `webhook-signature: v1,BASE64 v1a,BASE64`. The comma parts version and signature, and also two such
-/// headers that a gateway joined, so that the list is read word by word: a version, then its signature.
+/// Reads `webhook-signature: v1,BASE64 v1a,BASE64`
+/// ([Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks)). The comma separates version and signature,
+/// and also two such headers that a gateway has joined, so the list is read word by word: a version, then its signature.
 ///
-/// Svix, where the scheme comes from, sends the same three as `svix-…`; the two families are not mixed.
-fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+/// Svix, where the scheme comes from, sends the same three headers as `svix-…`. The two families are not mixed.
+fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     let is_svix = !headers.contains_key("webhook-signature") && headers.contains_key("svix-signature");
     let [id, time, signature] = if is_svix {
         ["svix-id", "svix-timestamp", "svix-signature"]
@@ -58,7 +60,7 @@ fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     };
     let id = required(headers, id)?;
     let time = required(headers, time)?;
-    let mut claim = SignatureHeaders {
+    let mut signed = SignatureHeaders {
         id: Some(id.to_owned()),
         timestamp: Some(unix_seconds(time)?),
         prefix: format!("{id}.{time}."),
@@ -68,40 +70,42 @@ fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
         let mut version = "";
         for word in value.split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
             match version {
-                "v1" => claim.macs.extend(from_base64(word)),
+                "v1" => signed.macs.extend(from_base64(word)),
                 "v1a" => {
-                    claim.signatures.extend(from_base64(word).map(|bytes| Signature::from_bytes(&bytes)));
+                    signed.signatures.extend(from_base64(word).map(|bytes| Signature::from_bytes(&bytes)));
                 }
                 _ => {}
             }
             version = if matches!(word, "v1" | "v1a") { word } else { "" };
         }
     }
-    Ok(claim)
+    Ok(signed)
 }
 
-/// `Stripe-Signature: t=TIME,v1=HEX,v1=HEX,v0=HEX`; `v0` and whatever else may come are left aside.
-fn stripe(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+/// Reads `Stripe-Signature: t=TIME,v1=HEX,v1=HEX,v0=HEX` (<https://docs.stripe.com/webhooks#verify-manually>). `v0` and
+/// unknown versions are ignored.
+fn stripe(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     let mut time = None;
-    let mut claim = SignatureHeaders::default();
+    let mut signed = SignatureHeaders::default();
     for item in all(headers, "stripe-signature")?.into_iter().flat_map(list) {
         match item.split_once('=') {
             Some(("t", value)) if time.is_some_and(|time| time != value) => {
-                return Err(Refusal::AmbiguousHeader);
+                return Err(SignatureError::AmbiguousHeader);
             }
             Some(("t", value)) => time = Some(value),
-            Some(("v1", value)) => claim.macs.extend(from_hex(value)),
+            Some(("v1", value)) => signed.macs.extend(from_hex(value)),
             _ => {}
         }
     }
-    let time = time.ok_or(Refusal::BadTimestamp)?;
-    claim.timestamp = Some(unix_seconds(time)?);
-    claim.prefix = format!("{time}.");
-    Ok(claim)
+    let time = time.ok_or(SignatureError::BadTimestamp)?;
+    signed.timestamp = Some(unix_seconds(time)?);
+    signed.prefix = format!("{time}.");
+    Ok(signed)
 }
 
-/// `X-Hub-Signature-256: sha256=HEX`. The id is not signed.
-fn github(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+/// Reads `X-Hub-Signature-256: sha256=HEX`
+/// (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>). The id is not signed.
+fn github(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     Ok(SignatureHeaders {
         id: optional(headers, "x-github-delivery")?.map(str::to_owned),
         macs: prefixed_hex(headers, "x-hub-signature-256", "sha256=")?,
@@ -109,8 +113,9 @@ fn github(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     })
 }
 
-/// `X-Shopify-Hmac-Sha256: BASE64`. The id is not signed.
-fn shopify(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+/// Reads `X-Shopify-Hmac-Sha256: BASE64` (<https://shopify.dev/docs/apps/build/webhooks/subscribe/https>). The id is not
+/// signed.
+fn shopify(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     let event = optional(headers, "x-shopify-event-id")?;
     let delivery = optional(headers, "x-shopify-webhook-id")?;
     let values = all(headers, "x-shopify-hmac-sha256")?;
@@ -121,8 +126,9 @@ fn shopify(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     })
 }
 
-/// `X-Slack-Signature: v0=HEX` over `v0:TIME:BODY`. The id is in the body.
-fn slack(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
+/// Reads `X-Slack-Signature: v0=HEX`, which signs `v0:TIME:BODY`
+/// (<https://docs.slack.dev/authentication/verifying-requests-from-slack>). The id is in the body.
+fn slack(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     let time = required(headers, "x-slack-request-timestamp")?;
     Ok(SignatureHeaders {
         timestamp: Some(unix_seconds(time)?),
@@ -132,35 +138,35 @@ fn slack(headers: &HeaderMap) -> Result<SignatureHeaders, Refusal> {
     })
 }
 
-fn prefixed_hex(headers: &HeaderMap, name: &str, prefix: &str) -> Result<Vec<[u8; 32]>, Refusal> {
+fn prefixed_hex(headers: &HeaderMap, name: &str, prefix: &str) -> Result<Vec<[u8; 32]>, SignatureError> {
     let items = all(headers, name)?.into_iter().flat_map(list);
     Ok(items.filter_map(|item| from_hex(item.strip_prefix(prefix)?)).collect())
 }
 
-/// All values of a header that must be there.
-fn all<'h>(headers: &'h HeaderMap, name: &str) -> Result<Vec<&'h str>, Refusal> {
+/// All values of a header that must be present.
+fn all<'h>(headers: &'h HeaderMap, name: &str) -> Result<Vec<&'h str>, SignatureError> {
     let values: Result<Vec<_>, _> = headers.get_all(name).iter().map(|value| value.to_str()).collect();
-    let values = values.map_err(|_| Refusal::BadHeader)?;
-    if values.is_empty() { Err(Refusal::MissingHeader) } else { Ok(values) }
+    let values = values.map_err(|_| SignatureError::BadHeader)?;
+    if values.is_empty() { Err(SignatureError::MissingHeader) } else { Ok(values) }
 }
 
-/// The value of a header that says one thing. It may be repeated, on several lines or joined by commas, as
-/// long as it says the same each time.
-fn optional<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
+/// The value of a header that may have one value. It may be repeated, on several lines or joined by commas, as long as the
+/// value is the same each time.
+fn optional<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, SignatureError> {
     if !headers.contains_key(name) {
         return Ok(None);
     }
-    let mut values = all(headers, name)?.into_iter().map(once);
-    let first = values.next().filter(|value| !value.is_empty()).ok_or(Refusal::BadHeader)?;
-    if values.all(|value| value == first) { Ok(Some(first)) } else { Err(Refusal::AmbiguousHeader) }
+    let mut values = all(headers, name)?.into_iter().map(deduplicate);
+    let first = values.next().filter(|value| !value.is_empty()).ok_or(SignatureError::BadHeader)?;
+    if values.all(|value| value == first) { Ok(Some(first)) } else { Err(SignatureError::AmbiguousHeader) }
 }
 
-fn required<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Refusal> {
-    optional(headers, name)?.ok_or(Refusal::MissingHeader)
+fn required<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, SignatureError> {
+    optional(headers, name)?.ok_or(SignatureError::MissingHeader)
 }
 
-/// `x` for `x,x` and `x, x`; anything else as it is.
-fn once(value: &str) -> &str {
+/// Reduces `x,x` and `x, x` to `x`, and leaves anything else as it is.
+fn deduplicate(value: &str) -> &str {
     let mut parts = list(value);
     match parts.next() {
         Some(first) if parts.all(|part| part == first) => first,
@@ -172,20 +178,17 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(|item| item.trim_matches([' ', '\t']))
 }
 
-/// Digits only: a sign, a fraction or white space would be a second spelling of the same time.
-fn unix_seconds(text: &str) -> Result<Timestamp, Refusal> {
-    if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Refusal::BadTimestamp);
-    }
-    let seconds: i64 = text.parse().map_err(|_| Refusal::BadTimestamp)?;
-    Timestamp::from_second(seconds).map_err(|_| Refusal::BadTimestamp)
+/// Reads a Unix time of digits only: a sign, a fraction or white space would be a second spelling of the same time.
+fn unix_seconds(text: &str) -> Result<Timestamp, SignatureError> {
+    let seconds = parse_digits(text).ok_or(SignatureError::BadTimestamp)?;
+    Timestamp::from_second(seconds).map_err(|_| SignatureError::BadTimestamp)
 }
 
 fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64_STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// Lower case only, as every sender writes it: upper case would be a second spelling of the same signature.
+/// Decodes lower-case hexadecimal, as every sender writes it: upper case would be a second spelling of the same signature.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let is_lower = !text.bytes().any(|b| b.is_ascii_uppercase());

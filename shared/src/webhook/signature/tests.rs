@@ -34,7 +34,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).expect("in range")
 }
 
-fn check(sources: &Sources, lines: &[(&str, &str)], body: &[u8]) -> Result<Verified, Refusal> {
+fn check(sources: &Sources, lines: &[(&str, &str)], body: &[u8]) -> Result<Verified, SignatureError> {
     verify(the_source(sources), &headers(lines), body, at(NOW))
 }
 
@@ -85,7 +85,7 @@ fn standard_signature_lists_are_read_in_every_form_a_gateway_makes_of_them() {
     let as_v1a = format!("v1a,{bare}");
     let seventeen = [other; 17].join(" ");
     let sixteen = format!("{} {VECTOR}", [other; 15].join(" "));
-    let cases: [(&[&str], Result<(), Refusal>); 24] = [
+    let cases: [(&[&str], Result<(), SignatureError>); 24] = [
         (&[VECTOR], Ok(())),
         (&[VECTOR_ED25519], Ok(())),
         (&[&format!("{other} {VECTOR}")], Ok(())),
@@ -97,19 +97,19 @@ fn standard_signature_lists_are_read_in_every_form_a_gateway_makes_of_them() {
         (&[&format!("v1,,{VECTOR}")], Ok(())),
         (&[other, VECTOR], Ok(())),
         (&[&sixteen], Ok(())),
-        (&[&seventeen], Err(Refusal::TooManySignatures)),
-        (&[&format!("{seventeen} {VECTOR}")], Err(Refusal::TooManySignatures)),
-        (&[other], Err(Refusal::Mismatch)),
-        (&["v1,"], Err(Refusal::NoSignature)),
-        (&["v1"], Err(Refusal::NoSignature)),
-        (&[""], Err(Refusal::NoSignature)),
-        (&["v1, v1a,"], Err(Refusal::NoSignature)),
-        (&[bare], Err(Refusal::NoSignature)),
-        (&[&format!("v0,{bare}")], Err(Refusal::NoSignature)),
-        (&[&format!("V1,{bare}")], Err(Refusal::NoSignature)),
-        (&[&as_v1a], Err(Refusal::NoSignature)),
-        (&[VECTOR.trim_end_matches('=')], Err(Refusal::NoSignature)),
-        (&["v1,\u{e9}"], Err(Refusal::BadHeader)),
+        (&[&seventeen], Err(SignatureError::TooManySignatures)),
+        (&[&format!("{seventeen} {VECTOR}")], Err(SignatureError::TooManySignatures)),
+        (&[other], Err(SignatureError::Mismatch)),
+        (&["v1,"], Err(SignatureError::NoSignature)),
+        (&["v1"], Err(SignatureError::NoSignature)),
+        (&[""], Err(SignatureError::NoSignature)),
+        (&["v1, v1a,"], Err(SignatureError::NoSignature)),
+        (&[bare], Err(SignatureError::NoSignature)),
+        (&[&format!("v0,{bare}")], Err(SignatureError::NoSignature)),
+        (&[&format!("V1,{bare}")], Err(SignatureError::NoSignature)),
+        (&[&as_v1a], Err(SignatureError::NoSignature)),
+        (&[VECTOR.trim_end_matches('=')], Err(SignatureError::NoSignature)),
+        (&["v1,\u{e9}"], Err(SignatureError::BadHeader)),
     ];
     for (values, expected) in cases {
         let mut lines = vec![("webhook-id", ID), ("webhook-timestamp", "1614265330")];
@@ -123,15 +123,15 @@ fn a_key_of_one_kind_proves_nothing_of_the_other() {
     let lines =
         |value| [("webhook-id", ID), ("webhook-timestamp", "1614265330"), ("webhook-signature", value)];
     let asymmetric = source("standard", &[PUBLIC_KEY]);
-    assert_eq!(check(&asymmetric, &lines(VECTOR), VECTOR_BODY), Err(Refusal::Mismatch));
+    assert_eq!(check(&asymmetric, &lines(VECTOR), VECTOR_BODY), Err(SignatureError::Mismatch));
     let symmetric = source("standard", &[STANDARD_KEY]);
-    assert_eq!(check(&symmetric, &lines(VECTOR_ED25519), VECTOR_BODY), Err(Refusal::Mismatch));
+    assert_eq!(check(&symmetric, &lines(VECTOR_ED25519), VECTOR_BODY), Err(SignatureError::Mismatch));
 
     // A public key is public: an HMAC keyed with it must not pass.
     let public = BASE64_STANDARD.decode(PUBLIC_KEY.strip_prefix("whpk_").unwrap()).unwrap();
     let prefix = format!("{ID}.1614265330.");
     let forged = format!("v1,{}", BASE64_STANDARD.encode(mac(&public, &[prefix.as_bytes(), VECTOR_BODY])));
-    assert_eq!(check(&asymmetric, &lines(&forged), VECTOR_BODY), Err(Refusal::Mismatch));
+    assert_eq!(check(&asymmetric, &lines(&forged), VECTOR_BODY), Err(SignatureError::Mismatch));
 }
 
 #[test]
@@ -140,21 +140,21 @@ fn timestamps_outside_the_window_or_not_of_digits_are_refused() {
         ("1614265330", Ok(())),
         ("1614265030", Ok(())),
         ("1614265630", Ok(())),
-        ("1614265029", Err(Refusal::TooOld)),
-        ("1614265631", Err(Refusal::TooNew)),
-        ("0", Err(Refusal::TooOld)),
-        ("1614265330000", Err(Refusal::BadTimestamp)),
-        ("253402207200", Err(Refusal::TooNew)),
-        ("-1614265330", Err(Refusal::BadTimestamp)),
-        ("-9223372036854775808", Err(Refusal::BadTimestamp)),
-        ("9223372036854775807", Err(Refusal::BadTimestamp)),
-        ("9223372036854775808", Err(Refusal::BadTimestamp)),
-        ("99999999999999999999999999", Err(Refusal::BadTimestamp)),
-        ("+1614265330", Err(Refusal::BadTimestamp)),
-        ("1614265330.0", Err(Refusal::BadTimestamp)),
-        ("1.6e9", Err(Refusal::BadTimestamp)),
-        ("0x6037baf2", Err(Refusal::BadTimestamp)),
-        ("2021-02-25T15:02:10Z", Err(Refusal::BadTimestamp)),
+        ("1614265029", Err(SignatureError::TooOld)),
+        ("1614265631", Err(SignatureError::TooNew)),
+        ("0", Err(SignatureError::TooOld)),
+        ("1614265330000", Err(SignatureError::BadTimestamp)),
+        ("253402207200", Err(SignatureError::TooNew)),
+        ("-1614265330", Err(SignatureError::BadTimestamp)),
+        ("-9223372036854775808", Err(SignatureError::BadTimestamp)),
+        ("9223372036854775807", Err(SignatureError::BadTimestamp)),
+        ("9223372036854775808", Err(SignatureError::BadTimestamp)),
+        ("99999999999999999999999999", Err(SignatureError::BadTimestamp)),
+        ("+1614265330", Err(SignatureError::BadTimestamp)),
+        ("1614265330.0", Err(SignatureError::BadTimestamp)),
+        ("1.6e9", Err(SignatureError::BadTimestamp)),
+        ("0x6037baf2", Err(SignatureError::BadTimestamp)),
+        ("2021-02-25T15:02:10Z", Err(SignatureError::BadTimestamp)),
     ];
     let key = BASE64_STANDARD.decode(STANDARD_KEY.strip_prefix("whsec_").unwrap()).unwrap();
     for (time, expected) in cases {
@@ -174,7 +174,7 @@ fn timestamps_outside_the_window_or_not_of_digits_are_refused() {
         assert_eq!(check(&source("slack", &["k"]), &lines, VECTOR_BODY).map(drop), expected, "slack {time}");
     }
     for empty in [&[("stripe-signature", "t=,v1=00")][..], &[("stripe-signature", "v1=00")][..]] {
-        assert_eq!(check(&source("stripe", &["k"]), empty, b"{}"), Err(Refusal::BadTimestamp));
+        assert_eq!(check(&source("stripe", &["k"]), empty, b"{}"), Err(SignatureError::BadTimestamp));
     }
 }
 
@@ -183,7 +183,7 @@ fn a_fraction_of_a_second_past_the_window_is_refused() {
     let now = at(NOW).checked_add(SignedDuration::from_micros(300_000_001)).unwrap();
     let lines = [("webhook-id", ID), ("webhook-timestamp", "1614265330"), ("webhook-signature", VECTOR)];
     let result = verify(the_source(&source("standard", &[STANDARD_KEY])), &headers(&lines), VECTOR_BODY, now);
-    assert_eq!(result, Err(Refusal::TooOld));
+    assert_eq!(result, Err(SignatureError::TooOld));
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn the_configured_tolerance_counts() {
     let sources = Sources::parse(&json).expect("valid");
     let check = |now| verify(the_source(&sources), &headers(&lines), VECTOR_BODY, at(now)).map(drop);
     assert_eq!(check(NOW + 10), Ok(()));
-    assert_eq!(check(NOW + 11), Err(Refusal::TooOld));
-    assert_eq!(check(NOW - 11), Err(Refusal::TooNew));
+    assert_eq!(check(NOW + 11), Err(SignatureError::TooOld));
+    assert_eq!(check(NOW - 11), Err(SignatureError::TooNew));
 }
 
 #[test]
@@ -204,19 +204,19 @@ fn stripe_headers_with_several_signatures() {
     let bad = hex_mac("whsec_lost", &[b"1614265330.", b"{}"]);
     let two = source("stripe", &["whsec_new", "whsec_old"]);
     let upper = good.to_uppercase();
-    let cases: [(&[&str], Result<(), Refusal>); 12] = [
+    let cases: [(&[&str], Result<(), SignatureError>); 12] = [
         (&[&format!("t=1614265330,v1={good}")], Ok(())),
         (&[&format!("v1={good},t=1614265330")], Ok(())),
         (&[&format!("t=1614265330, v1={bad}, v1={good}, v0={bad}")], Ok(())),
         (&[&format!("t=1614265330,v1={bad}"), &format!("t=1614265330,v1={good}")], Ok(())),
         (&[&format!("t=1614265330,v1={good},t=1614265330,v1={good}")], Ok(())),
-        (&[&format!("t=1614265330,t=1614265331,v1={good}")], Err(Refusal::AmbiguousHeader)),
-        (&[&format!("t=1614265330,v1={bad}")], Err(Refusal::Mismatch)),
-        (&[&format!("t=1614265331,v1={good}")], Err(Refusal::Mismatch)),
-        (&[&format!("t=1614265330,v0={good}")], Err(Refusal::NoSignature)),
-        (&[&format!("t=1614265330,v1={upper}")], Err(Refusal::NoSignature)),
-        (&["t=1614265330,v1="], Err(Refusal::NoSignature)),
-        (&[], Err(Refusal::MissingHeader)),
+        (&[&format!("t=1614265330,t=1614265331,v1={good}")], Err(SignatureError::AmbiguousHeader)),
+        (&[&format!("t=1614265330,v1={bad}")], Err(SignatureError::Mismatch)),
+        (&[&format!("t=1614265331,v1={good}")], Err(SignatureError::Mismatch)),
+        (&[&format!("t=1614265330,v0={good}")], Err(SignatureError::NoSignature)),
+        (&[&format!("t=1614265330,v1={upper}")], Err(SignatureError::NoSignature)),
+        (&["t=1614265330,v1="], Err(SignatureError::NoSignature)),
+        (&[], Err(SignatureError::MissingHeader)),
     ];
     for (values, expected) in cases {
         let lines: Vec<_> = values.iter().map(|value| ("stripe-signature", *value)).collect();
@@ -232,16 +232,16 @@ fn github_shopify_and_slack_headers() {
     let github = |lines: &[(&str, &str)]| check(&source("github", &["old", "k"]), lines, b"{}");
     let shopify = |lines: &[(&str, &str)]| check(&source("shopify", &["old", "k"]), lines, b"{}");
     let slack = |lines: &[(&str, &str)]| check(&source("slack", &["old", "k"]), lines, b"{}");
-    let id = |result: Result<Verified, Refusal>| result.map(|verified| verified.id_header);
+    let id = |result: Result<Verified, SignatureError>| result.map(|verified| verified.id_header);
     let some = |id: &str| Ok(Some(id.to_owned()));
 
     let hub = ("x-hub-signature-256", sha256.as_str());
     assert_eq!(id(github(&[hub, ("x-github-delivery", "d-1")])), some("d-1"));
     assert_eq!(id(github(&[hub, ("x-github-delivery", "d-1,d-1"), hub])), some("d-1"));
     let two = [hub, ("x-github-delivery", "d-1"), ("x-github-delivery", "d-2")];
-    assert_eq!(github(&two), Err(Refusal::AmbiguousHeader));
-    assert_eq!(github(&[("x-hub-signature-256", &hexed)]), Err(Refusal::NoSignature));
-    assert_eq!(github(&[("x-hub-signature", &sha256)]), Err(Refusal::MissingHeader));
+    assert_eq!(github(&two), Err(SignatureError::AmbiguousHeader));
+    assert_eq!(github(&[("x-hub-signature-256", &hexed)]), Err(SignatureError::NoSignature));
+    assert_eq!(github(&[("x-hub-signature", &sha256)]), Err(SignatureError::MissingHeader));
 
     let hmac = ("x-shopify-hmac-sha256", based.as_str());
     let delivery = ("x-shopify-webhook-id", "w-1");
@@ -249,13 +249,13 @@ fn github_shopify_and_slack_headers() {
     assert_eq!(id(shopify(&[hmac, delivery])), some("w-1"));
     let joined = format!("{based}, {based}");
     assert_eq!(id(shopify(&[("x-shopify-hmac-sha256", &joined)])), Ok(None));
-    assert_eq!(shopify(&[("x-shopify-hmac-sha256", &hexed)]), Err(Refusal::NoSignature));
+    assert_eq!(shopify(&[("x-shopify-hmac-sha256", &hexed)]), Err(SignatureError::NoSignature));
 
     let time = ("x-slack-request-timestamp", "1614265330");
     assert_eq!(id(slack(&[time, ("x-slack-signature", &v0)])), Ok(None));
-    assert_eq!(slack(&[time, ("x-slack-signature", &v0[3..])]), Err(Refusal::NoSignature));
-    assert_eq!(slack(&[("x-slack-signature", &v0)]), Err(Refusal::MissingHeader));
-    assert_eq!(slack(&[time]), Err(Refusal::MissingHeader));
+    assert_eq!(slack(&[time, ("x-slack-signature", &v0[3..])]), Err(SignatureError::NoSignature));
+    assert_eq!(slack(&[("x-slack-signature", &v0)]), Err(SignatureError::MissingHeader));
+    assert_eq!(slack(&[time]), Err(SignatureError::MissingHeader));
 }
 
 #[test]
@@ -264,17 +264,23 @@ fn missing_empty_and_ambiguous_headers_are_refused() {
     let id = ("webhook-id", ID);
     let time = ("webhook-timestamp", "1614265330");
     let signature = ("webhook-signature", VECTOR);
-    assert_eq!(check(&source, &[time, signature], VECTOR_BODY), Err(Refusal::MissingHeader));
-    assert_eq!(check(&source, &[id, signature], VECTOR_BODY), Err(Refusal::MissingHeader));
-    assert_eq!(check(&source, &[id, time], VECTOR_BODY), Err(Refusal::MissingHeader));
-    assert_eq!(check(&source, &[("webhook-id", ""), time, signature], VECTOR_BODY), Err(Refusal::BadHeader));
+    assert_eq!(check(&source, &[time, signature], VECTOR_BODY), Err(SignatureError::MissingHeader));
+    assert_eq!(check(&source, &[id, signature], VECTOR_BODY), Err(SignatureError::MissingHeader));
+    assert_eq!(check(&source, &[id, time], VECTOR_BODY), Err(SignatureError::MissingHeader));
+    assert_eq!(
+        check(&source, &[("webhook-id", ""), time, signature], VECTOR_BODY),
+        Err(SignatureError::BadHeader)
+    );
     assert!(check(&source, &[id, id, time, time, signature], VECTOR_BODY).is_ok());
     let svix = [("svix-id", ID), ("svix-timestamp", "1614265330"), ("svix-signature", VECTOR)];
     assert_eq!(check(&source, &svix, VECTOR_BODY).map(|verified| verified.id_header), Ok(Some(ID.into())));
     let mixed = [id, ("svix-timestamp", "1614265330"), ("svix-signature", VECTOR)];
-    assert_eq!(check(&source, &mixed, VECTOR_BODY), Err(Refusal::MissingHeader));
+    assert_eq!(check(&source, &mixed, VECTOR_BODY), Err(SignatureError::MissingHeader));
     let other = ("webhook-id", "msg_2");
-    assert_eq!(check(&source, &[id, other, time, signature], VECTOR_BODY), Err(Refusal::AmbiguousHeader));
+    assert_eq!(
+        check(&source, &[id, other, time, signature], VECTOR_BODY),
+        Err(SignatureError::AmbiguousHeader)
+    );
 }
 
 #[test]

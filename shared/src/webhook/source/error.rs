@@ -1,15 +1,15 @@
-//! Why a configuration of webhook sources is refused: by name, never by value.
+//! Why a configuration of webhook sources is refused, by the names of source and field and never with a value.
 
 use std::fmt;
 
-/// Why the configuration was refused.
+/// Why a configuration of webhook sources is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SourcesError {
-    /// The source at fault; none when the whole text is.
+    /// The source that is wrong; `None` where the configuration as a whole is.
     pub name: Option<String>,
-    /// The field at fault, such as `secrets[1]`.
+    /// The field that is wrong, such as `secrets[1]`; `None` where the source as a whole is.
     pub field: Option<String>,
-    /// What is wrong with it.
+    /// What is wrong.
     pub problem: Problem,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for SourcesError {
     }
 }
 
-/// What may be wrong with a field of the configuration. No variant can hold a value.
+/// What is wrong with a field of the configuration. No variant can hold a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant is its documentation")]
 pub enum Problem {

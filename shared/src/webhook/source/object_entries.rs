@@ -1,32 +1,32 @@
-//! A JSON object as the list of what was written: in order, repeated names included.
+//! A JSON object as the list of its members: in their order, repeated names included.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// The members of a JSON object. A map would let the last of a repeated name win in silence.
-pub(super) struct Members<V>(pub(super) Vec<(String, V)>);
+/// The members of a JSON object. A map would keep only the last member of a repeated name, and nobody would notice.
+pub(super) struct ObjectEntries<V>(pub(super) Vec<(String, V)>);
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for ObjectEntries<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Collect(PhantomData))
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
     }
 }
 
-struct Collect<V>(PhantomData<V>);
+struct EntriesVisitor<V>(PhantomData<V>);
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for Collect<V> {
-    type Value = Members<V>;
+impl<'de, V: Deserialize<'de>> Visitor<'de> for EntriesVisitor<V> {
+    type Value = ObjectEntries<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
         }
-        Ok(Members(members))
+        Ok(ObjectEntries(entries))
     }
 }

@@ -1,19 +1,19 @@
-//! Stripe's own events: customers are accounts; charges, payment intents and refunds are transactions.
+//! The effects of Stripe's events: customers are accounts; charges, payment intents and refunds are transactions.
 //!
-//! The object inside the event decides, by its `object` member, not the event's type: `customer.*` are also
-//! subscriptions and cards, `charge.*` also disputes and refunds. Objects of other kinds have no effect.
-//! A payment is seen twice, as its payment intent and as its charge; the attribute `object` tells the rows
-//! apart, so that a sum takes one kind. Shapes: <https://docs.stripe.com/api/events/object>.
+//! What an event is about is decided by the `object` member of the object in it, not by the event's type: events of the type
+//! `customer.*` are also about subscriptions and cards, those of the type `charge.*` also about disputes and refunds. Other
+//! objects have no effect. A payment appears twice, as a payment intent and as a charge; the attribute `object` tells these
+//! rows apart, so that a sum must choose one kind. The format is described in <https://docs.stripe.com/api/events/object>.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::effect::{Effect, MAX_STATUS, amount, attributes, currency, finality, take};
-use super::invalid_effect::{Fault, InvalidEffect};
-use super::json;
+use super::invalid_effect::{FieldProblem, InvalidEffect};
+use super::raw_json;
 
-/// What is kept of a customer: enough to recognise it, no address, no telephone, no payment means.
-const CUSTOMER: [&str; 10] = [
+/// The members of a customer that are stored: enough to recognise it, but no address, telephone number or means of payment.
+const CUSTOMER_ATTRIBUTES: [&str; 10] = [
     "object",
     "email",
     "name",
@@ -26,8 +26,8 @@ const CUSTOMER: [&str; 10] = [
     "created",
 ];
 
-/// What is kept of a charge, payment intent or refund: what links it to others and what explains its status.
-const TRANSACTION: [&str; 18] = [
+/// The members of a charge, payment intent or refund that are stored: what links it to others, and what explains its status.
+const TRANSACTION_ATTRIBUTES: [&str; 18] = [
     "object",
     "payment_intent",
     "charge",
@@ -48,26 +48,27 @@ const TRANSACTION: [&str; 18] = [
     "created",
 ];
 
-/// The object in `data`, when it is one of Stripe's; common events sent under Stripe's scheme have none.
+/// The object in `data`, as Stripe's own events have it. Other events that are signed by Stripe's scheme have none.
 pub(super) fn object(data: &RawValue) -> Option<&RawValue> {
-    let [object] = json::pick(data.get(), &["object"]).ok()?;
+    let [object] = raw_json::members(data.get(), &["object"]).ok()?;
     object.filter(|object| object.get().starts_with('{'))
 }
 
-/// The effect of an event of that type on that object.
+/// Reads the effect of an event of that type about `object`.
 pub(super) fn effects(
     event_type: &str,
     object: &RawValue,
     occurred_at: Result<Option<Timestamp>, InvalidEffect>,
 ) -> Result<Vec<Effect>, InvalidEffect> {
-    let unreadable = |_| InvalidEffect { field: "data", fault: Fault::Unreadable };
-    let [kind] = json::pick(object.get(), &["object"]).map_err(unreadable)?;
+    let unreadable = |_| InvalidEffect { field: "data", problem: FieldProblem::Unreadable };
+    let [kind] = raw_json::members(object.get(), &["object"]).map_err(unreadable)?;
     let kind = kind.and_then(|kind| serde_json::from_str(kind.get()).ok()).unwrap_or("");
     if !matches!(kind, "customer" | "charge" | "payment_intent" | "refund") {
         return Ok(Vec::new());
     }
-    let object = json::object(object, "data")?;
-    let occurred_at = occurred_at?.ok_or(InvalidEffect { field: "created", fault: Fault::Missing })?;
+    let object = raw_json::parse_object(object, "data")?;
+    let occurred_at =
+        occurred_at?.ok_or(InvalidEffect { field: "created", problem: FieldProblem::Missing })?;
     let effect = match kind {
         "customer" => customer(event_type, object, occurred_at)?,
         _ => transaction(kind, event_type, object, occurred_at)?,
@@ -83,10 +84,10 @@ fn customer(
     let is_deleted = event_type == "customer.deleted" || object.get("deleted") == Some(&Value::Bool(true));
     let status = if is_deleted { "deleted" } else { "active" }.to_owned();
     Ok(Effect::Account {
-        external_id: json::id(&take(&mut object, "id")?, "id")?,
-        finality: rank(event_type, &status),
+        external_id: raw_json::parse_id(&take(&mut object, "id")?, "id")?,
+        finality: finality_of_event(event_type, &status),
         status,
-        attributes: attributes(keep(object, &CUSTOMER))?,
+        attributes: attributes(keep(object, &CUSTOMER_ATTRIBUTES))?,
         occurred_at,
     })
 }
@@ -102,24 +103,25 @@ fn transaction(
         _ => status(&object)?.unwrap_or_else(|| "pending".to_owned()),
     };
     Ok(Effect::Transaction {
-        external_id: json::id(&take(&mut object, "id")?, "id")?,
+        external_id: raw_json::parse_id(&take(&mut object, "id")?, "id")?,
         account_id: customer_id(&mut object)?,
         amount: amount(&take(&mut object, "amount")?)?,
         currency: currency(&take(&mut object, "currency")?)?,
-        finality: rank(event_type, &status),
+        finality: finality_of_event(event_type, &status),
         status,
-        attributes: attributes(keep(object, &TRANSACTION))?,
+        attributes: attributes(keep(object, &TRANSACTION_ATTRIBUTES))?,
         occurred_at,
     })
 }
 
-/// A charge keeps `succeeded` whatever happens to it later; the rest of its story is in other members.
+/// The status of a charge. Stripe's own `status` stays `succeeded` whatever happens to the charge later, which only other
+/// members say.
 fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String, InvalidEffect> {
     let is = |field: &str, value: bool| charge.get(field) == Some(&Value::Bool(value));
     let refunded = charge.get("amount_refunded").and_then(Value::as_i64).unwrap_or(0);
-    let status = status(charge)?.ok_or(InvalidEffect { field: "status", fault: Fault::Missing })?;
+    let status = status(charge)?.ok_or(InvalidEffect { field: "status", problem: FieldProblem::Missing })?;
     Ok(match status.as_str() {
-        // Stripe marks an authorisation that ran out as refunded too.
+        // Stripe marks an authorisation that has expired as refunded, too.
         _ if event_type == "charge.expired" => "expired",
         _ if is("refunded", true) => "refunded",
         _ if refunded > 0 => "partially_refunded",
@@ -131,22 +133,22 @@ fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String
 
 fn status(object: &Map<String, Value>) -> Result<Option<String>, InvalidEffect> {
     let status = object.get("status").filter(|status| !status.is_null());
-    status.map(|status| json::text(status, "status", MAX_STATUS)).transpose()
+    status.map(|status| raw_json::parse_text(status, "status", MAX_STATUS)).transpose()
 }
 
-/// The customer's id, or the id in the customer where it was expanded; none for guests and for refunds.
+/// The customer's id, or the id in the customer where that was expanded; `None` for guests and for refunds.
 fn customer_id(object: &mut Map<String, Value>) -> Result<Option<String>, InvalidEffect> {
     let id = match object.remove("customer") {
         Some(Value::Object(mut customer)) => customer.remove("id"),
         other => other,
     };
     let id = id.filter(|id| !id.is_null());
-    id.map(|id| json::id(&id, "customer")).transpose()
+    id.map(|id| raw_json::parse_id(&id, "customer")).transpose()
 }
 
-/// Stripe's times are whole seconds, and an object is often created and decided within one: whatever status
-/// it says, `*.created` is the oldest state of its object.
-fn rank(event_type: &str, status: &str) -> i16 {
+/// How final a status is. Stripe's times are whole seconds, within which an object is often created and completed, so
+/// `*.created` counts as the oldest state of its object, whatever its status.
+fn finality_of_event(event_type: &str, status: &str) -> i16 {
     if event_type.ends_with(".created") { 0 } else { finality(status) }
 }
 

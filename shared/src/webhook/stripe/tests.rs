@@ -1,7 +1,7 @@
 use http::HeaderMap;
 use serde_json::json;
 
-use super::super::event::{Envelope, Message, read};
+use super::super::event::{Envelope, Message, parse};
 use super::super::signature::Verified;
 use super::super::source::Sources;
 use super::*;
@@ -15,7 +15,7 @@ macro_rules! fixture {
 fn envelope(body: &[u8]) -> Envelope<'_> {
     let sources = Sources::parse(r#"{"s":{"scheme":"stripe","secrets":["whsec_x"]}}"#).expect("valid");
     let verified = Verified { id_header: None, timestamp: None };
-    match read(sources.get("s").expect("configured"), &HeaderMap::new(), &verified, body) {
+    match parse(sources.get("s").expect("configured"), &HeaderMap::new(), &verified, body) {
         Ok(Message::Event(envelope)) => envelope,
         other => panic!("not one event: {other:?}"),
     }
@@ -131,15 +131,18 @@ fn a_stripe_object_without_what_it_needs_is_nonsense() {
         *event.pointer_mut(pointer).expect("a member") = value;
         envelope(event.to_string().as_bytes()).effects.map(|effects| effects.len())
     };
-    let invalid = |field, fault| Err(InvalidEffect { field, fault });
+    let invalid = |field, problem| Err(InvalidEffect { field, problem });
     assert_eq!(change("/data/object/customer", json!({"id": "cus_2", "object": "customer"})), Ok(1));
-    assert_eq!(change("/data/object/id", Value::Null), invalid("id", Fault::Missing));
-    assert_eq!(change("/data/object/amount", json!(1.5)), invalid("amount", Fault::NotAnInteger));
-    assert_eq!(change("/data/object/currency", json!("")), invalid("currency", Fault::NotACurrency));
-    assert_eq!(change("/data/object/status", Value::Null), invalid("status", Fault::Missing));
-    assert_eq!(change("/data/object/customer", json!(true)), invalid("customer", Fault::WrongType));
-    assert_eq!(change("/data/object/metadata", json!({"k": "\0"})), invalid("data", Fault::NulCharacter));
-    assert_eq!(change("/created", Value::Null), invalid("created", Fault::Missing));
+    assert_eq!(change("/data/object/id", Value::Null), invalid("id", FieldProblem::Missing));
+    assert_eq!(change("/data/object/amount", json!(1.5)), invalid("amount", FieldProblem::NotAnInteger));
+    assert_eq!(change("/data/object/currency", json!("")), invalid("currency", FieldProblem::NotACurrency));
+    assert_eq!(change("/data/object/status", Value::Null), invalid("status", FieldProblem::Missing));
+    assert_eq!(change("/data/object/customer", json!(true)), invalid("customer", FieldProblem::WrongType));
+    assert_eq!(
+        change("/data/object/metadata", json!({"k": "\0"})),
+        invalid("data", FieldProblem::NulCharacter)
+    );
+    assert_eq!(change("/created", Value::Null), invalid("created", FieldProblem::Missing));
 }
 
 #[test]
