@@ -1,32 +1,38 @@
-//! Input that is read field by field, so that every wrong field is named at once.
+//! Reads a JSON object field by field, so that one response can name every field that is wrong.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// A field of the request and what is wrong with it.
+/// A field of a request, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
-    /// Name of the field, query parameter or header.
+    /// The name of the field, query parameter or header.
     pub field: String,
-    /// What is wrong, for a person.
+    /// What is wrong with it, for a person.
     pub message: String,
 }
 
 impl FieldError {
-    /// `field` is wrong because of `message`.
+    /// Makes an error that says `message` about `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
+
+    /// Makes an error about a name that the caller sent, which may be anything: only its first 64 characters are repeated, and no
+    /// control characters.
+    pub fn for_sent_name(name: &str, message: impl Into<String>) -> Self {
+        Self::new(name.chars().filter(|c| !c.is_control()).take(64).collect::<String>(), message)
+    }
 }
 
-/// The fields that cannot be taken, each by name.
+/// Fields that are not valid, each with what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidFields(pub Vec<FieldError>);
 
 impl InvalidFields {
-    /// A single field is wrong.
+    /// Makes the error of a single field.
     pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self(vec![FieldError::new(field, message)])
     }
@@ -43,38 +49,39 @@ impl fmt::Display for InvalidFields {
 
 impl std::error::Error for InvalidFields {}
 
-/// Takes the fields of an object one by one and collects what is wrong with them.
+/// Takes fields out of an object one by one, and collects what is wrong with them.
 ///
-/// `None` from a reader is a field that is absent or wrong; `finish` tells which fields were wrong or unknown.
+/// A method that takes a field returns `None` if the field is missing or wrong. [`finish`](Fields::finish) then fails if any
+/// field was wrong, or if fields are left that nobody has taken.
 pub struct Fields {
     object: Map<String, Value>,
     errors: Vec<FieldError>,
 }
 
 impl Fields {
-    /// Nothing is read yet.
+    /// Begins to read `object`.
     #[must_use]
     pub fn new(object: Map<String, Value>) -> Self {
         Self { object, errors: Vec::new() }
     }
 
-    /// Notes that `field` is wrong.
+    /// Records that `field` is wrong.
     pub fn wrong(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError::new(field, message));
     }
 
-    /// Whether `field` was sent.
+    /// Whether `field` was sent, and not taken yet.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.object.contains_key(field)
     }
 
-    /// Takes `field` without reading it; whether it was sent.
+    /// Takes `field` without reading it, and returns whether it was sent.
     pub fn drop_field(&mut self, field: &str) -> bool {
         self.object.remove(field).is_some()
     }
 
-    /// Whether `field` was sent as `null`, which clears it.
+    /// Takes `field` if it is `null`, which clears it, and returns whether it was.
     pub fn take_null(&mut self, field: &str) -> bool {
         let is_null = self.object.get(field).is_some_and(Value::is_null);
         if is_null {
@@ -83,7 +90,7 @@ impl Fields {
         is_null
     }
 
-    /// Text of `minimum` to `maximum` characters, without control characters.
+    /// Takes a text of `minimum` to `maximum` characters, without control characters.
     pub fn take_text(&mut self, field: &str, minimum: usize, maximum: usize) -> Option<String> {
         let Value::String(text) = self.object.remove(field)? else {
             return self.refuse(field, "must be a string");
@@ -94,7 +101,7 @@ impl Fields {
         }
     }
 
-    /// Up to `max_entries` different texts of 1 to `maximum` characters.
+    /// Takes a list of up to `max_entries` texts of 1 to `maximum` characters each, and drops repeated ones.
     pub fn take_texts(&mut self, field: &str, max_entries: usize, maximum: usize) -> Option<Vec<String>> {
         let Value::Array(items) = self.object.remove(field)? else {
             return self.refuse(field, "must be a list of strings");
@@ -115,7 +122,7 @@ impl Fields {
         Some(texts)
     }
 
-    /// A whole number from `minimum` to `maximum`.
+    /// Takes a whole number from `minimum` to `maximum`.
     pub fn take_integer(&mut self, field: &str, minimum: i64, maximum: i64) -> Option<i64> {
         let value = self.object.remove(field)?;
         match value.as_i64().filter(|number| (minimum..=maximum).contains(number)) {
@@ -124,7 +131,7 @@ impl Fields {
         }
     }
 
-    /// `true` or `false`.
+    /// Takes `true` or `false`.
     pub fn take_bool(&mut self, field: &str) -> Option<bool> {
         match self.object.remove(field)? {
             Value::Bool(value) => Some(value),
@@ -132,22 +139,20 @@ impl Fields {
         }
     }
 
-    /// A moment as RFC 3339 writes it, from 1970 to 9998.
+    /// Takes a time as [`parse_time`] reads it.
     pub fn take_time(&mut self, field: &str) -> Option<Timestamp> {
         let value = self.object.remove(field)?;
-        let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        match time.filter(|time| (0..253_370_764_800).contains(&time.as_second())) {
+        match value.as_str().and_then(parse_time) {
             Some(time) => Some(time),
             None => self.refuse(field, "must be a time such as 2030-01-31T12:00:00Z"),
         }
     }
 
-    /// Ends the reading: fails if any field was wrong, or is left over.
+    /// Fails if any field was wrong, or if fields are left, of which it names the first 20.
     pub fn finish(mut self) -> Result<(), InvalidFields> {
         let unknown = std::mem::take(&mut self.object);
         for field in unknown.keys().take(20) {
-            let name: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
-            self.wrong(&name, "is not a field of this request");
+            self.errors.push(FieldError::for_sent_name(field, "is not a field of this request"));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(InvalidFields(self.errors)) }
     }
@@ -158,7 +163,15 @@ impl Fields {
     }
 }
 
-/// PostgreSQL's text cannot hold NUL, and nobody means the other control characters.
+/// Reads a time in RFC 3339 from 1970 to 9998, which PostgreSQL and every client can represent.
+#[must_use]
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    let time: Timestamp = text.parse().ok()?;
+    (0..253_370_764_800).contains(&time.as_second()).then_some(time)
+}
+
+/// Checks the length of a text, and that it has no control characters: PostgreSQL's `text` cannot hold U+0000, and the others
+/// are never meant.
 fn check_text(text: &str, minimum: usize, maximum: usize) -> Result<(), String> {
     let length = text.chars().count();
     if length < minimum || length > maximum {

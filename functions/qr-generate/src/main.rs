@@ -1,12 +1,18 @@
 //! The function `qr-generate`: everything under `/qr`, where codes are created, listed, edited, drawn and counted.
 
+mod api_request;
+mod create;
+mod edit;
+mod get;
 mod handler;
 mod image;
+mod list;
+mod scans;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use handler::State;
+use api_request::State;
 use shared::http::{App, ErrorFormat, serve};
 use tessera_postgres::Database;
 

@@ -1,6 +1,6 @@
 //! How far the read replica is behind, as the replica itself says.
 
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Row, Plan, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Plan, Row, Statement, Type};
 
 use super::check::Check;
 use super::checks;

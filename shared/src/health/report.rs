@@ -1,6 +1,6 @@
 //! The report: its statement, and the checks on what that statement returns.
 
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Row, Plan, Statement, Type};
+use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Json, Plan, Row, Statement, Type};
 
 use super::check::{Check, Status};
 use super::checks;

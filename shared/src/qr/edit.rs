@@ -1,4 +1,4 @@
-//! Changing a code, pointing it back, and deleting it.
+//! Changes a code, gives it an earlier target back, and deletes it.
 
 use tessera_postgres::{
     Database, DatabaseError, IdempotentBy, Json, Parameters, Plan, Row, Statement, ToSql, Type,
@@ -15,7 +15,7 @@ use crate::request::{IfMatch, RequestContext};
 
 const IDEMPOTENT_BY: IdempotentBy = IdempotentBy::RequestId("codes.last_edit, code_versions.edit");
 
-/// Changes some fields of a code, if the caller may and holds its newest version.
+/// Changes some fields of a code, if the caller may, and if its version is the one that the caller expects.
 pub const EDIT: Statement = Statement {
     name: "qr.edit",
     sql: concat!(
@@ -57,63 +57,86 @@ pub const DELETE: Statement = Statement {
     idempotent_by: IDEMPOTENT_BY,
 };
 
-/// Times that the statement is run. Each but the last may find that another request has changed the code between the look
-/// and the change.
+/// How often a statement is run, if each time another request changes the code between the statement's look and its change.
 const MAX_ATTEMPTS: usize = 20;
 
-/// A change to one code that a request asks for, and on which condition.
+/// What every change to a code needs to know besides the change: for which request, and on which condition.
 #[derive(Debug)]
-pub struct Edit<'a> {
+pub struct EditContext<'a> {
     /// The request that asks for the change.
     pub request: &'a RequestContext,
-    /// The id of the code to change.
-    pub id: &'a ShortId,
-    /// The version that the code must have, as the caller read it.
+    /// The version that the code must have for the change to be made.
     pub if_match: IfMatch,
 }
 
-impl Edit<'_> {
-    /// Changes the fields that `changes` names, and returns the code as it is then.
-    pub async fn change(&self, database: &Database, changes: &Changes) -> Result<StoredCode, CodeError> {
-        self.run_for_code(database, &EDIT, &Json(&changes.0)).await
-    }
+/// A code that was changed.
+#[derive(Debug)]
+pub struct Edited {
+    /// The code after the change.
+    pub code: StoredCode,
+    /// Names this write. A read that is given the token never returns what was before it.
+    pub token: ConsistencyToken,
+}
 
-    /// Gives the code the target that it had at `version`, as a new version, and returns it as it is then.
-    pub async fn roll_back(&self, database: &Database, version: i32) -> Result<StoredCode, CodeError> {
-        self.run_for_code(database, &ROLLBACK, &version).await
-    }
+/// Changes those fields of the code `id` that `changes` names.
+pub async fn edit(
+    database: &Database,
+    context: &EditContext<'_>,
+    id: &ShortId,
+    changes: &Changes,
+) -> Result<Edited, CodeError> {
+    context.run_with(database, &EDIT, id, &Json(&changes.0)).await
+}
 
-    /// Deletes the code, and returns the token for reads that must not find it any more.
-    pub async fn delete(&self, database: &Database) -> Result<ConsistencyToken, CodeError> {
-        let RequestContext { caller, id, .. } = self.request;
-        let (key, version) = (self.id.key(), self.if_match.version());
-        let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, id, &version];
-        let row = self.run(database, &DELETE, parameters).await?;
-        Ok(self.token(row.get("id")))
-    }
+/// Gives the code `id` the target that it had at `version`, as a new version.
+pub async fn roll_back(
+    database: &Database,
+    context: &EditContext<'_>,
+    id: &ShortId,
+    version: i32,
+) -> Result<Edited, CodeError> {
+    context.run_with(database, &ROLLBACK, id, &version).await
+}
 
-    /// The token for reads that must see this change; `code` is the key of the code's row.
-    #[must_use]
-    pub fn token(&self, code: i64) -> ConsistencyToken {
+/// Deletes the code `id`, and returns the token for reads that must not find it any more.
+pub async fn delete(
+    database: &Database,
+    context: &EditContext<'_>,
+    id: &ShortId,
+) -> Result<ConsistencyToken, CodeError> {
+    let RequestContext { caller, id: request_id, .. } = context.request;
+    let (key, version) = (id.key(), context.if_match.version());
+    let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, request_id, &version];
+    let row = context.run(database, &DELETE, parameters).await?;
+    Ok(context.token(row.get("id")))
+}
+
+impl EditContext<'_> {
+    /// The token of this write; `code` is the key of the code's row.
+    fn token(&self, code: i64) -> ConsistencyToken {
         ConsistencyToken { code, edit: self.request.id }
     }
 
-    async fn run_for_code(
+    /// Runs a statement whose last parameter is the change.
+    async fn run_with(
         &self,
         database: &Database,
         statement: &Statement,
+        id: &ShortId,
         change: &(dyn ToSql + Sync),
-    ) -> Result<StoredCode, CodeError> {
-        let RequestContext { caller, id, .. } = self.request;
-        let (key, version) = (self.id.key(), self.if_match.version());
-        let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, id, &version, change];
+    ) -> Result<Edited, CodeError> {
+        let RequestContext { caller, id: request_id, .. } = self.request;
+        let (key, version) = (id.key(), self.if_match.version());
+        let parameters: Parameters<'_> =
+            &[&caller.key_hash(), &caller.owner(), &key, request_id, &version, change];
         let row = self.run(database, statement, parameters).await?;
-        let Json(code) = row.get("code");
-        Ok(code)
+        let Json::<StoredCode>(code) = row.get("code");
+        let token = self.token(code.id);
+        Ok(Edited { code, token })
     }
 
-    /// Runs the statement, again as long as its verdict is `again`: the row changed while the statement waited for it, and
-    /// only a new look can tell what that means for this request.
+    /// Runs a statement, and again as long as its verdict is `again`: another request changed the row while the statement
+    /// waited for it, and only a new snapshot shows what that means for this request.
     async fn run(
         &self,
         database: &Database,

@@ -70,6 +70,16 @@ fn a_short_lock_is_not_reported_as_a_problem() {
     assert_eq!(Status::from_checks(&run_checks(facts)), Status::Ok);
 }
 
+/// Asserts that of all checks only `name` finds something.
+fn assert_only_finding(facts: Value, name: &str, verdict: Verdict, seen: &str) {
+    let checks = run_checks(facts);
+    let found: Vec<_> = checks.iter().filter(|check| check.verdict != Verdict::Ok).collect();
+    assert_eq!(found.len(), 1, "{name}: {found:#?}");
+    assert_eq!((found[0].name, found[0].verdict), (name, verdict), "{found:#?}");
+    assert!(found[0].observed.contains(seen), "{seen}: {found:#?}");
+    assert!(found[0].advice.is_some(), "{found:#?}");
+}
+
 /// Each row has the facts that go wrong, as JSON pointers with values; the one check that must report it, its verdict, and a
 /// part of what it observes.
 #[test]
@@ -163,16 +173,11 @@ fn each_problem_is_reported_by_its_own_check_and_no_other() {
             "not visible",
         ),
     ];
-    for (changes, name, verdict, observed) in table {
+    for (changes, name, verdict, seen) in table {
         let mut facts = healthy_facts();
         for (pointer, value) in changes {
             *facts.pointer_mut(pointer).expect(pointer) = value;
         }
-        let checks = run_checks(facts);
-        let reported: Vec<_> = checks.iter().filter(|check| check.verdict != Verdict::Ok).collect();
-        assert_eq!(reported.len(), 1, "{name}: {reported:#?}");
-        assert_eq!((reported[0].name, reported[0].verdict), (name, verdict), "{reported:#?}");
-        assert!(reported[0].observed.contains(observed), "{observed}: {reported:#?}");
-        assert!(reported[0].advice.is_some(), "{reported:#?}");
+        assert_only_finding(facts, name, verdict, seen);
     }
 }

@@ -1,0 +1,73 @@
+//! `GET /qr`: lists an owner's codes, page by page.
+
+use serde::Serialize;
+use shared::digits::parse_digits;
+use shared::fields::{FieldError, InvalidFields};
+use shared::http::{self, HandlerResult, StatusCode, query_pairs};
+use shared::qr::code::Code;
+use shared::qr::read::{self, Filter};
+
+use crate::api_request::ApiRequest;
+
+/// A page of codes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    items: Vec<Code<'a>>,
+    next_cursor: Option<String>,
+}
+
+pub(crate) async fn list(api: ApiRequest) -> HandlerResult {
+    let filter = parse_filter(&query_pairs(&api.http))?;
+    let page = read::list(&api.state.database, &api.read_context()?, &filter).await?;
+    let items = page.codes.iter().map(|code| code.public(&api.state.base)).collect();
+    Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
+}
+
+/// Reads the query of a list, and names every parameter that is wrong.
+fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
+    let mut filter = Filter { limit: 50, ..Filter::default() };
+    let mut errors = Vec::new();
+    let text =
+        |value: &str| (!value.contains('\0') && value.chars().count() <= 200).then(|| value.to_owned());
+    for (name, value) in pairs {
+        let parsed = match name.as_str() {
+            "userId" => {
+                text(value).map(|text| filter.user_id = Some(text)).ok_or("must have at most 200 characters")
+            }
+            "tag" => {
+                text(value).map(|text| filter.tag = Some(text)).ok_or("must have at most 200 characters")
+            }
+            "search" => {
+                text(value).map(|text| filter.search = Some(text)).ok_or("must have at most 200 characters")
+            }
+            "limit" => parse_digits(value)
+                .filter(|limit| (1..=200).contains(limit))
+                .map(|limit| filter.limit = limit)
+                .ok_or("must be a whole number from 1 to 200"),
+            "cursor" => cursor::decode(value)
+                .map(|id| filter.before = Some(id))
+                .ok_or("is not a nextCursor of a list"),
+            _ => Err("is not a parameter of this request"),
+        };
+        if let Err(message) = parsed {
+            errors.push(FieldError::for_sent_name(name, message));
+        }
+    }
+    if errors.is_empty() { Ok(filter) } else { Err(InvalidFields(errors)) }
+}
+
+/// The cursor of a list: the row key of a page's last code, in base64url so that callers do not do arithmetic with it.
+mod cursor {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    pub(super) fn encode(id: i64) -> String {
+        URL_SAFE_NO_PAD.encode(id.to_be_bytes())
+    }
+
+    pub(super) fn decode(text: &str) -> Option<i64> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(i64::from_be_bytes)
+    }
+}
