@@ -1,15 +1,15 @@
 //! What Tessera's functions share: configuration, HTTP, and the domain.
 //!
-//! The way of a request is three stations: `functions/X/src/handler.rs`, the domain module here with its SQL, and the
-//! crate `tessera-postgres`.
+//! A request passes three stations: `functions/X/src/handler.rs`, the domain module here with its SQL, and the crate
+//! `tessera-postgres`.
 //!
-//! - The domain: [`qr`] (codes and their scans), [`webhook`] (intake), [`jobs`] (what is promised for later), [`alerts`].
+//! - The domain: [`qr`] (codes and their scans), [`webhook`] (intake), [`jobs`] (deliveries that are queued), [`alerts`].
 //!   Its errors keep their cause and know no HTTP.
-//! - HTTP: [`http`] reads callers and preconditions, and tells errors; [`request`] and [`fields`] are what the domain
+//! - HTTP: [`http`] reads callers and preconditions, and renders errors; [`request`] and [`fields`] are what the domain
 //!   knows of it.
-//! - A function's life: [`process`], [`http::serve`], [`scheduled`], [`invocation`], [`config`], [`metrics`].
-//! - The installation: [`schema`] ([`migrations`] and kept plans), [`health`], and [`statements`], the list of all that is
-//!   sent to the database.
+//! - The life of a function: [`process`], [`http::serve`], [`scheduled`], [`invocation`], [`config`], [`metrics`].
+//! - The installation: [`schema`] ([`migrations`] and kept plans), [`health`], and [`statements`], the list of every
+//!   statement that is sent to the database.
 
 pub mod alerts;
 pub mod clock;
@@ -32,3 +32,6 @@ pub mod schema;
 pub mod statements;
 mod telemetry;
 pub mod webhook;
+
+/// The target of this crate's log lines.
+const LOG_TARGET: &str = module_path!();

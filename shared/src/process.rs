@@ -1,4 +1,4 @@
-//! The life of a function's process: what it is made of is built before any thread, then it waits for Lambda.
+//! The life of a function's process: its parts are built before there are threads, then it waits for invocations.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -9,19 +9,18 @@ use tessera_postgres::TrustStore;
 use crate::config::{ConfigError, Environment};
 use crate::telemetry;
 
-/// Builds with `start`, in Lambda's init phase, and is at work in `run` until the container ends. `Function` is any type of
-/// the function's own crate, such as its handler: by its path the log knows which lines are the function's.
+/// Builds the function's parts with `start`, in Lambda's init phase, and serves invocations with `run` until the container is
+/// shut down. `Function` is any type of the function's own crate, such as its handler, by which the lines of that crate are
+/// logged.
 ///
-/// A wrong configuration ends the process with one line that names the variable.
+/// A wrong configuration ends the process with one log line that names the variable.
 pub fn run<Function, App, Error: Display>(
     start: impl FnOnce(&Environment, &Arc<TrustStore>) -> Result<App, ConfigError>,
     run: impl AsyncFnOnce(App) -> Result<(), Error>,
 ) -> ExitCode {
     let trust = Arc::new(TrustStore::prepare());
     let environment = Environment::from_process();
-    let app = match telemetry::start(&environment, crate_of::<Function>())
-        .and_then(|()| start(&environment, &trust))
-    {
+    let app = match telemetry::start::<Function>(&environment).and_then(|()| start(&environment, &trust)) {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "configuration");
@@ -37,10 +36,4 @@ pub fn run<Function, App, Error: Display>(
             ExitCode::FAILURE
         }
     }
-}
-
-/// The name of the crate in which a type was made.
-fn crate_of<T>() -> &'static str {
-    let path = std::any::type_name::<T>();
-    path.split("::").next().unwrap_or(path)
 }

@@ -25,3 +25,6 @@ pub use statement::{IdempotentBy, Parameters, Plan, Statement};
 pub use tls::TrustStore;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{Json, ToSql, Type};
+
+/// The target of this crate's log lines, for filters that let them through by name.
+pub const LOG_TARGET: &str = module_path!();
