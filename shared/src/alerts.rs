@@ -1,27 +1,27 @@
-//! Alerts: what somebody should look at, told without a payload.
+//! Alerts: failures that somebody should look at, without any payload.
 //!
-//! They are raised inside the statements that meet the failure, so that neither can be without the other. The table's
-//! own checks leave no room for a payload, and neither does [`Alert`]: a code from a closed list, the name of a
+//! An alert is raised by the statement that records the failure, so that neither exists without the other. The table's
+//! checks leave no room for a payload, and neither does [`Alert`]: it has a code from a closed list, the name of a
 //! configured source, ids of rows, counts and times.
 
 use jiff::Timestamp;
 use tessera_postgres::Row;
 
-/// What is wrong, from a closed list.
+/// What an alert is about, from a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// A verified event has an effect that makes no sense; it was kept.
+    /// A verified event was stored, but its effects are invalid.
     EventFailed,
     /// A job was given up after its last attempt.
     JobDead,
-    /// An endpoint answered 410: it wants no more of this event.
+    /// An endpoint responded with 410 Gone, so that the event is not sent to it again.
     EndpointGone,
-    /// In the database, but not known to this release.
+    /// The database has a code that this release does not know.
     Unknown,
 }
 
 impl Code {
-    /// As the database has it.
+    /// The code as the database stores it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Code {
         }
     }
 
-    /// From what the database has.
+    /// Reads a code as the database stores it.
     #[must_use]
     pub fn from_database(text: &str) -> Self {
         [Self::EventFailed, Self::JobDead, Self::EndpointGone]
@@ -41,7 +41,7 @@ impl Code {
             .unwrap_or(Self::Unknown)
     }
 
-    /// What it means and what to do, for a person.
+    /// What the alert means and what to do about it, for a person.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
@@ -55,12 +55,12 @@ impl Code {
     }
 }
 
-/// The name of a configured source, `[a-z0-9][a-z0-9_-]{0,63}`: too narrow for anything that a sender says.
+/// The name of a configured source, `[a-z0-9][a-z0-9_-]{0,63}`, which leaves no room for what a sender says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceName(String);
 
 impl SourceName {
-    /// The name, if it is one.
+    /// Reads a name; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -70,36 +70,36 @@ impl SourceName {
         is_name.then(|| Self(text.to_owned()))
     }
 
-    /// As configured.
+    /// The name as it is configured.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One alert. Repeated failures of one code at one source are one alert that counts up while it is open.
+/// An alert. Repeated failures with the same code and source are one alert, which counts them while it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// Its own id.
+    /// The alert's id.
     pub id: i64,
     /// What is wrong.
     pub code: Code,
-    /// Where.
+    /// The source that it concerns.
     pub source: SourceName,
-    /// The row of the latest event that it is about.
+    /// The row key of the latest event that it is about; `None` once that event is deleted.
     pub event: Option<i64>,
-    /// How often, since it was opened.
+    /// How often the failure has happened since the alert was opened.
     pub count: i64,
-    /// When it was opened.
+    /// When the alert was opened.
     pub first_at: Timestamp,
-    /// When it was last met.
+    /// When the failure last happened.
     pub last_at: Timestamp,
-    /// When an operator or a success closed it.
+    /// When an operator or a successful delivery resolved it; `None` while it is open.
     pub resolved_at: Option<Timestamp>,
 }
 
 impl Alert {
-    /// From a row of the table; none when its source is not the name of one, which the table's checks rule out.
+    /// Reads a row of the table; `None` if its source is not a valid name, which the table's checks rule out.
     #[must_use]
     pub fn from_row(row: &Row) -> Option<Self> {
         Some(Self {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_survive_the_database() {
+    fn every_code_is_read_as_it_is_written() {
         for code in [Code::EventFailed, Code::JobDead, Code::EndpointGone] {
             assert_eq!(Code::from_database(code.as_str()), code);
         }

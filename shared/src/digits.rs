@@ -1,8 +1,9 @@
-//! Whole numbers in headers and queries, where each number has one spelling.
+//! Reads whole numbers in headers and queries, in the only spelling that is accepted.
 
 use std::str::FromStr;
 
-/// Reads decimal digits: no sign, no fraction and no space. `None` for anything else, and for more than `N` holds.
+/// Reads decimal digits, without a sign, a fraction or spaces. `None` for anything else, and for numbers that `N`
+/// cannot hold.
 #[must_use]
 pub fn parse_digits<N: FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?

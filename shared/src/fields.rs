@@ -20,8 +20,8 @@ impl FieldError {
         Self { field: field.into(), message: message.into() }
     }
 
-    /// Makes an error about a name that the caller sent, which may be anything: only its first 64 characters are repeated, and no
-    /// control characters.
+    /// Makes an error about a name that the caller sent, which may be anything: only its first 64 characters are
+    /// repeated, and no control characters.
     pub fn for_sent_name(name: &str, message: impl Into<String>) -> Self {
         Self::new(name.chars().filter(|c| !c.is_control()).take(64).collect::<String>(), message)
     }
@@ -51,8 +51,8 @@ impl std::error::Error for InvalidFields {}
 
 /// Takes fields out of an object one by one, and collects what is wrong with them.
 ///
-/// A method that takes a field returns `None` if the field is missing or wrong. [`finish`](Fields::finish) then fails if any
-/// field was wrong, or if fields are left that nobody has taken.
+/// A method that takes a field returns `None` if the field is missing or wrong. [`finish`](Fields::finish) then fails
+/// if any field was wrong, or if fields are left that nobody has taken.
 pub struct Fields {
     object: Map<String, Value>,
     errors: Vec<FieldError>,
@@ -170,8 +170,8 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     (0..253_370_764_800).contains(&time.as_second()).then_some(time)
 }
 
-/// Checks the length of a text, and that it has no control characters: PostgreSQL's `text` cannot hold U+0000, and the others
-/// are never meant.
+/// Checks the length of a text, and that it has no control characters: PostgreSQL's `text` cannot hold U+0000, and the
+/// others are never meant.
 fn check_text(text: &str, minimum: usize, maximum: usize) -> Result<(), String> {
     let length = text.chars().count();
     if length < minimum || length > maximum {

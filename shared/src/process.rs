@@ -9,9 +9,9 @@ use tessera_postgres::TrustStore;
 use crate::config::{ConfigError, Environment};
 use crate::telemetry;
 
-/// Builds the function's parts with `start`, in Lambda's init phase, and serves invocations with `run` until the container is
-/// shut down. `Function` is any type of the function's own crate, such as its handler, by which the lines of that crate are
-/// logged.
+/// Builds the function's parts with `start`, in Lambda's init phase, and serves invocations with `run` until the
+/// container is shut down. `Function` is any type of the function's own crate, such as its handler, by which the lines
+/// of that crate are logged.
 ///
 /// A wrong configuration ends the process with one log line that names the variable.
 pub fn run<Function, App, Error: Display>(

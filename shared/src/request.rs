@@ -1,4 +1,4 @@
-//! A request as the domain sees it: who asks, under which id, on which condition, and by when it must have ended.
+//! A request as the domain sees it: its caller, its id, its precondition and its deadline.
 
 use tessera_postgres::Deadline;
 use uuid::Uuid;
@@ -6,27 +6,28 @@ use uuid::Uuid;
 /// What every operation needs to know of the request that it serves.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// Who asks.
+    /// Who sent the request.
     pub caller: Caller,
-    /// The id of this request, made for it: a statement that is sent again finds by it what it did the first time.
+    /// A random id that was made for this request. A statement that is sent again finds by it what it did the first
+    /// time.
     pub id: Uuid,
-    /// When database work must have ended.
+    /// When work in the database must have ended.
     pub deadline: Deadline,
 }
 
-/// As far as it can be told without the database. Whether a key is known is part of each operation's own statement.
+/// Who calls, as far as it is known without the database. The statement of each operation looks up the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Sent a key, of which this is the SHA-256.
+    /// The caller sent a key, of which this is the SHA-256.
     Key([u8; 32]),
-    /// Known without a key: the `sub` of a JWT, or the anonymous owner.
+    /// The caller is known without a key: by the `sub` of a verified JWT, or as the anonymous owner.
     Owner(String),
-    /// Sent nothing, and nobody may.
+    /// The caller sent no credentials, and there is no anonymous owner.
     Nobody,
 }
 
 impl Caller {
-    /// First parameter of every statement that checks its caller.
+    /// The hash of the caller's key: the first parameter of every statement that checks its caller.
     #[must_use]
     pub fn key_hash(&self) -> Option<&[u8]> {
         match self {
@@ -35,7 +36,7 @@ impl Caller {
         }
     }
 
-    /// Second parameter of every statement that checks its caller.
+    /// The owner that the caller is known to be: the second parameter of every statement that checks its caller.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         match self {
@@ -45,13 +46,13 @@ impl Caller {
     }
 }
 
-/// A key that the caller made up for one request, kept for 24 hours
+/// A key that a client generates for one request, and that is kept for 24 hours
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// A key of 1 to 255 visible characters, without the quotes of the header.
+    /// Wraps a key of 1 to 255 visible characters, without the quotes of the header.
     #[must_use]
     pub fn new(key: impl Into<String>) -> Self {
         Self(key.into())
@@ -64,17 +65,18 @@ impl IdempotencyKey {
     }
 }
 
-/// The versions that the caller is ready to change ([RFC 9110, 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)).
+/// The versions of a code that a request may change ([RFC 9110,
+/// 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMatch {
-    /// None was named, or `*`: the newest will do.
+    /// Any version: the request has no `If-Match`, or `*`.
     Any,
-    /// Only this one.
+    /// Only this version.
     Version(i32),
 }
 
 impl IfMatch {
-    /// The version to be matched, as a parameter of the statements that check it.
+    /// The version that is required, as a parameter of the statements that check it; `None` for any.
     #[must_use]
     pub fn version(self) -> Option<i32> {
         match self {

@@ -1,4 +1,4 @@
-//! The life of a function that a schedule starts: no request, no caller, a report for the log.
+//! The life of a function that a schedule invokes, which has no request and no caller.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -17,18 +17,19 @@ use crate::http::Invocation;
 use crate::invocation::scheduled_deadline;
 use crate::{metrics, process};
 
-/// What a scheduled function is made of.
+/// The parts of a scheduled function, which its `main` builds in the init phase.
 pub struct Scheduled<State> {
-    /// What runs share. Built once, in the init phase.
+    /// What all runs of a container share.
     pub state: Arc<State>,
     /// The function's database.
     pub database: Arc<Database>,
 }
 
-/// `main` of a scheduled function. `start` runs in the init phase, before any thread. What `work` gives is the answer to
-/// the invocation; its failure is logged and makes the invocation one that Lambda counts as failed.
+/// Is the `main` of a scheduled function. `start` builds the function's parts in the init phase, before there are
+/// threads. What `work` returns is the result of the invocation; if it fails, the error is logged, and Lambda counts
+/// the invocation as failed.
 ///
-/// A wrong configuration ends the process with one line that names the variable.
+/// A wrong configuration ends the process with one log line that names the variable.
 pub fn run_on_schedule<State, Work, Future_, Report>(
     start: fn(&Environment, &Arc<TrustStore>) -> Result<Scheduled<State>, ConfigError>,
     work: Work,
@@ -42,13 +43,13 @@ where
     process::run::<Work, _, _>(start, async |Scheduled { state, database }| {
         lambda_runtime::spawn_graceful_shutdown_handler(async move || database.close().await).await;
         lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
-            once(Arc::clone(&state), work.clone(), event.context)
+            run_once(Arc::clone(&state), work.clone(), event.context)
         }))
         .await
     })
 }
 
-async fn once<State, Work, Future_, Report>(
+async fn run_once<State, Work, Future_, Report>(
     state: Arc<State>,
     work: Work,
     lambda: lambda_runtime::Context,
@@ -61,7 +62,7 @@ where
     let span = tracing::info_span!("run", request_id = %lambda.request_id);
     let request_id = lambda.request_id.clone();
     let invocation = Invocation { request_id: lambda.request_id, deadline };
-    let worked = async move {
+    let run = async move {
         let caught = AssertUnwindSafe(async move { work(state, invocation).await }).catch_unwind().await;
         match caught {
             Ok(Ok(report)) => Ok(report),
@@ -75,5 +76,5 @@ where
             }
         }
     };
-    metrics::record(&request_id, worked.instrument(span)).await
+    metrics::record(&request_id, run.instrument(span)).await
 }

@@ -4,7 +4,7 @@ use tessera_postgres::Statement;
 
 use crate::{health, jobs, qr, webhook};
 
-/// Every declared statement of the functions. One that is missing here would escape the tests.
+/// Every statement that the functions declare. One that is missing here would escape the tests.
 pub const ALL: &[&Statement] = &[
     &qr::create::CREATE,
     &qr::read::GET,

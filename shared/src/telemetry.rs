@@ -9,11 +9,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{ConfigError, Environment, LogFormat, LogLevel};
 use crate::{LOG_TARGET, metrics};
 
-/// Starts logging, as `TESSERA_LOG` and `TESSERA_LOG_FORMAT` say. In the format `json`, each invocation's [`metrics`] are written
-/// as well.
+/// Starts logging, as `TESSERA_LOG` and `TESSERA_LOG_FORMAT` say. In the format `json`, each invocation's [`metrics`]
+/// are written as well.
 ///
-/// Only lines of Tessera's own crates are written, because libraries log what they are given, which may be secret: those of this
-/// crate, of `tessera-postgres`, and of the function's crate, in which the type `Function` is defined.
+/// Only lines of Tessera's own crates are written, because libraries log what they are given, which may be secret:
+/// those of this crate, of `tessera-postgres`, and of the function's crate, in which the type `Function` is defined.
 pub(crate) fn start<Function>(environment: &Environment) -> Result<(), ConfigError> {
     let level = match environment.log_level()? {
         LogLevel::Error => LevelFilter::ERROR,

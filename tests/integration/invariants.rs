@@ -260,8 +260,8 @@ fn no_parts_of_a_folder_of_the_shared_crate_need_each_other() -> Result<()> {
             for after in prefixes.iter().flat_map(|prefix| code.split(prefix).skip(1)) {
                 let list =
                     after.strip_prefix('{').map_or(after, |list| list.split('}').next().unwrap_or(list));
-                let names = list.split([',', ';']).take(if after.starts_with('{') { usize::MAX } else { 1 });
-                let export = names.map(str::trim).find(|name| name.starts_with(char::is_uppercase));
+                let parts = list.split([',', ';']).take(if after.starts_with('{') { usize::MAX } else { 1 });
+                let export = parts.map(str::trim).find(|name| name.starts_with(char::is_uppercase));
                 assert_eq!(export, None, "{file} names an export of mod.rs");
             }
         }

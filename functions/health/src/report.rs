@@ -26,7 +26,8 @@ pub(crate) struct State {
     pub(crate) replica: Option<Database>,
 }
 
-/// Asks the primary and, at the same time, its replica. If the primary gives no report, the error is the check that says why.
+/// Asks the primary and, at the same time, its replica. If the primary gives no report, the error is the check that
+/// says why.
 pub(crate) async fn gather(state: &State, detail: Detail<'_>, deadline: Deadline) -> Result<Report, Check> {
     let deadline = deadline.within(REPORT_TIMEOUT);
     let replica = async {
@@ -79,8 +80,8 @@ pub(crate) fn may_see_details(report: &Report) -> Result<bool, PublicError> {
     }
 }
 
-/// Renders what anybody may see: each check's verdict. When the database cannot be reached, no key can be looked up, so the
-/// advice is shown as well: it comes from a closed list and names nothing of this installation.
+/// Renders what anybody may see: each check's verdict. When the database cannot be reached, no key can be looked up, so
+/// the advice is shown as well: it comes from a closed list and names nothing of this installation.
 pub(crate) fn summary_response(outcome: &Result<Report, Check>) -> Response<Body> {
     match outcome {
         Ok(report) => {
@@ -102,8 +103,8 @@ pub(crate) fn summary_response(outcome: &Result<Report, Check>) -> Response<Body
     }
 }
 
-/// Renders everything, for the holder of a key with `ops:read`. The status is 200 even if checks have failed, because the
-/// report itself was made.
+/// Renders everything, for the holder of a key with `ops:read`. The status is 200 even if checks have failed, because
+/// the report itself was made.
 pub(crate) fn full_response(report: &Report) -> Response<Body> {
     let facts = &report.facts;
     let results = &facts.results;

@@ -1,4 +1,5 @@
-//! `{"command": "up" | "down" | "status"}`, or CloudFormation's word that the stack is being made or updated.
+//! Handles `{"command": "up" | "down" | "status"}`, and the requests of CloudFormation when it creates or updates the
+//! stack.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use tessera_postgres::{DatabaseConfig, Deadline, TrustStore};
 
 use crate::stack::{self, RequestType, StackRequest};
 
-/// What invocations share.
+/// What the invocations of a container share.
 pub(crate) struct State {
     pub(crate) config: DatabaseConfig,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) client: reqwest::Client,
 }
 
-/// Who asks for what.
+/// An invocation by CloudFormation or by an operator.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Event {
@@ -67,12 +68,12 @@ async fn run(state: &State, command: Command, deadline: Deadline) -> Result<Valu
         "the database cannot be reached, or does not let us in; the function's log says why"
     })?;
     Ok(match command {
-        Command::Up => json!({"applied": names(&schema::up(&client).await.map_err(log_whole)?.applied)}),
+        Command::Up => json!({"applied": names(&schema::up(&client).await.map_err(log_with_cause)?.applied)}),
         Command::Down { steps } => {
-            json!({"reverted": names(&schema::down(&client, steps.into()).await.map_err(log_whole)?)})
+            json!({"reverted": names(&schema::down(&client, steps.into()).await.map_err(log_with_cause)?)})
         }
         Command::Status => {
-            let status = schema::status(&client).await.map_err(log_whole)?;
+            let status = schema::status(&client).await.map_err(log_with_cause)?;
             json!({"migrations": status.migrations, "plans": status.plans})
         }
     })
@@ -82,8 +83,8 @@ fn names(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().map(|migration| migration.name).collect()
 }
 
-/// Whole for the log: PostgreSQL's own message is in the cause.
-fn log_whole(error: SchemaError) -> Error {
+/// Logs an error with its cause, which has PostgreSQL's own message.
+fn log_with_cause(error: SchemaError) -> Error {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "migrate");
     error.into()

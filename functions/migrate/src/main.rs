@@ -1,7 +1,8 @@
-//! The database's schema, up, down and where it stands, from where the database is.
+//! The function `migrate`: applies, reverts and lists the migrations of the database, from inside the database's
+//! network.
 //!
-//! A deployment invokes it through the template's custom resource, an operator with `aws lambda invoke`; no route of the
-//! API leads here.
+//! A deployment invokes it through the template's custom resource, an operator with `aws lambda invoke`; no route of
+//! the API leads here.
 
 mod handler;
 mod stack;
@@ -14,8 +15,8 @@ use lambda_runtime::service_fn;
 use shared::process;
 
 fn main() -> ExitCode {
-    // Before the trust store is prepared: that leaves OpenSSL without the system's authorities, which S3's certificate
-    // needs.
+    // Before the trust store is prepared, after which OpenSSL no longer loads the system's authorities, by which the
+    // certificate of S3 is verified.
     let client = reqwest::Client::new();
     process::run::<State, _, _>(
         |environment, trust| {

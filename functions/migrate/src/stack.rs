@@ -1,4 +1,4 @@
-//! CloudFormation's custom resources: what they send, and the answer that they wait for
+//! The protocol of CloudFormation's custom resources: requests, and the response that the stack waits for
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
 
 use std::time::Duration;
@@ -7,15 +7,16 @@ use lambda_runtime::Error;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The resource's only physical id: the schema is one thing, so no update replaces it.
-const SCHEMA: &str = "tessera-schema";
-/// Of the reason, so that the answer stays below CloudFormation's 4,096 bytes.
-const MAX_REASON: usize = 1000;
-/// Of one try to answer. Without an answer the stack waits for its own limit.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The physical id of the resource, which is always the same, so that no update replaces it.
+const PHYSICAL_RESOURCE_ID: &str = "tessera-schema";
+/// The most characters of the reason, so that the response stays below CloudFormation's limit of 4,096 bytes.
+const MAX_REASON_CHARS: usize = 1000;
+/// The limit of one attempt to respond. Without a response the stack waits until its own timeout.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often to try to respond.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// What happens to the resource.
+/// What CloudFormation does to the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum RequestType {
     Create,
@@ -23,7 +24,8 @@ pub(crate) enum RequestType {
     Delete,
 }
 
-/// A custom resource's request. `ResponseURL` is presigned: whoever has it can answer, so it is not logged.
+/// The request of a custom resource. Its `ResponseURL` is presigned, so that whoever has it can respond: it must not be
+/// logged.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct StackRequest {
@@ -37,7 +39,7 @@ pub(crate) struct StackRequest {
     logical_resource_id: String,
 }
 
-/// Tells CloudFormation how it went. A failure makes it roll the stack back, which is the point.
+/// Sends the outcome to CloudFormation, which rolls the stack back if the migrations failed.
 pub(crate) async fn respond(
     client: &reqwest::Client,
     request: &StackRequest,
@@ -45,12 +47,12 @@ pub(crate) async fn respond(
 ) -> Result<(), Error> {
     let (status, reason) = match outcome {
         Ok(_) => ("SUCCESS", String::new()),
-        Err(error) => ("FAILED", error.to_string().chars().take(MAX_REASON).collect()),
+        Err(error) => ("FAILED", error.to_string().chars().take(MAX_REASON_CHARS).collect()),
     };
     let body = json!({
         "Status": status,
         "Reason": reason,
-        "PhysicalResourceId": SCHEMA,
+        "PhysicalResourceId": PHYSICAL_RESOURCE_ID,
         "StackId": request.stack_id,
         "RequestId": request.id,
         "LogicalResourceId": request.logical_resource_id,
@@ -59,7 +61,7 @@ pub(crate) async fn respond(
     .to_string();
     for attempt in 1.. {
         // Without a content type: the presigned URL was signed without one.
-        let put = client.put(&request.response_url).timeout(ANSWER_TIMEOUT).body(body.clone());
+        let put = client.put(&request.response_url).timeout(RESPONSE_TIMEOUT).body(body.clone());
         let sent = put.send().await.and_then(reqwest::Response::error_for_status);
         match sent.map_err(reqwest::Error::without_url) {
             Ok(_) => return Ok(()),

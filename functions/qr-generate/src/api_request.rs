@@ -38,8 +38,8 @@ pub(crate) struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Refuses a request without any credentials before its body is read. Whether a key is valid is found out by the statement
-    /// of the operation itself.
+    /// Refuses a request without any credentials before its body is read. Whether a key is valid is found out by the
+    /// statement of the operation itself.
     pub(crate) fn require_caller(&self) -> Result<(), PublicError> {
         if self.context.caller == Caller::Nobody { Err(PublicError::Unauthenticated) } else { Ok(()) }
     }

@@ -1,5 +1,5 @@
-//! `PATCH` and `DELETE /qr/{shortId}`, and `POST /qr/{shortId}/rollback`: changes a code, deletes it, and gives it an earlier
-//! target back.
+//! `PATCH` and `DELETE /qr/{shortId}`, and `POST /qr/{shortId}/rollback`: changes a code, deletes it, and gives it an
+//! earlier target back.
 
 use shared::fields::Fields;
 use shared::http::{Body, HandlerResult, PublicError, Response, StatusCode, json_object};

@@ -47,7 +47,8 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
     }
 }
 
-/// Reads the id in the path. A text that cannot be an id is no code's, so the response is 404 without asking the database.
+/// Reads the id in the path. A text that cannot be an id is no code's, so the response is 404 without asking the
+/// database.
 fn parse_id(id: &str) -> Result<ShortId, PublicError> {
     ShortId::parse(id).ok_or(PublicError::NotFound)
 }

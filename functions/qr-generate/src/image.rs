@@ -13,7 +13,8 @@ use crate::api_request::ApiRequest;
 pub(crate) async fn image(api: ApiRequest, id: ShortId, format: Format) -> HandlerResult {
     let base = &api.state.base;
     let image = RequestedImage::parse(format, &query_pairs(&api.http))?;
-    // Options that leave no room for the symbol are refused before the database is asked: the spelling of the id changes nothing.
+    // Options that leave no room for the symbol are refused before the database is asked: the spelling of the id
+    // changes nothing.
     image.symbol(base, id.as_str())?;
     let short_id = read::image_id(&api.state.database, &id, api.context.deadline).await?;
     let tag = HeaderValue::from_str(&image.entity_tag(base, &short_id)).map_err(|_| PublicError::Internal)?;

@@ -38,8 +38,8 @@ pub(crate) async fn handle(
     Ok(response)
 }
 
-/// The `Cache-Control` of a redirect. A temporary one that a browser keeps hides edits and scans. An owner who asks for a
-/// permanent one wants it kept, but a printed code must not be lost to a browser's cache for ever.
+/// The `Cache-Control` of a redirect. A temporary one that a browser keeps hides edits and scans. An owner who asks for
+/// a permanent one wants it kept, but a printed code must not be lost to a browser's cache for ever.
 fn cache_control(status: StatusCode) -> &'static str {
     match status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => "private, max-age=86400",

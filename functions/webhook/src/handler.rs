@@ -18,7 +18,8 @@ use tessera_postgres::Database;
 use uuid::Uuid;
 
 /// The most bytes that a body may have. Lambda's limit for the event is 6 MB
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), of which base64 and escaping need up to a third.
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), of which base64 and escaping need up to
+/// a third.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the requests of a container share.
@@ -58,7 +59,8 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
     Ok(if is_batch { batch_response(&events, &is_new) } else { event_response(&events[0], is_new[0]) })
 }
 
-/// Verifies that the source of that name sent the request, with the cached secrets or, if these may be outdated, with newer ones.
+/// Verifies that the source of that name sent the request, with the cached secrets or, if these may be outdated, with
+/// newer ones.
 async fn verify(
     state: &State,
     name: &str,
@@ -88,7 +90,8 @@ enum VerifyError {
 
 fn verify_with(sources: &Sources, name: &str, request: &Request) -> Result<Verified, VerifyError> {
     let source = sources.get(name).ok_or(VerifyError::UnknownSource)?;
-    // The signed time is compared with the container's clock: the database is not asked before the signature is verified.
+    // The signed time is compared with the container's clock: the database is not asked before the signature is
+    // verified.
     signature::verify(source, request.headers(), request.body(), Timestamp::now())
         .map_err(VerifyError::Signature)
 }
@@ -105,7 +108,8 @@ fn rejected(error: VerifyError) -> PublicError {
     }
 }
 
-/// Logs and counts new events without valid effects. Only field and problem are logged: id, type and values are the sender's.
+/// Logs and counts new events without valid effects. Only field and problem are logged: id, type and values are the
+/// sender's.
 fn log_failures(source: &str, events: &[Envelope<'_>], is_new: &[bool]) {
     for (event, _) in events.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
         if let Err(invalid) = &event.effects {

@@ -1,5 +1,5 @@
-//! The function `webhook`: verifies the sender of a webhook, then stores its events, applies their effects and queues them for
-//! forwarding, in one statement.
+//! The function `webhook`: verifies the sender of a webhook, then stores its events, applies their effects and queues
+//! them for forwarding, in one statement.
 
 mod handler;
 

@@ -1,4 +1,5 @@
-//! One delivery: a POST of the stored event, signed as Standard Webhooks.
+//! Delivers a job: a POST of the stored event, signed as in
+//! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks).
 
 use std::time::Duration;
 
@@ -16,17 +17,18 @@ use tessera_postgres::tls::{TlsError, TrustStore};
 use crate::retry_after::retry_after;
 use crate::ssrf::{ForbiddenAddress, PublicAddressResolver};
 
-/// Bytes of an answer that are read, at most.
-const MAX_ANSWER_BYTES: usize = 1024;
+/// The most bytes of a response's body that are read.
+const MAX_RESPONSE_BYTES: usize = 1024;
 
-/// Delivers. Made for each run: a connection kept over a freeze would be dead.
+/// The HTTP client that delivers jobs. It is built for each run, because connections would not survive a freeze of the
+/// container.
 pub(crate) struct WebhookClient {
     client: Client,
     resolver: PublicAddressResolver,
     timeout: Duration,
 }
 
-/// The HTTP client could not be made.
+/// Why the HTTP client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildClientError {
     #[error("the system's certificate authorities: {0}")]
@@ -41,7 +43,7 @@ impl WebhookClient {
         let client = Client::builder()
             .tls_backend_preconfigured(trust.web_connector()?)
             .dns_resolver(resolver)
-            // A proxy would resolve the host itself, unguarded.
+            // A proxy would resolve the host itself, past the check of its addresses.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .timeout(settings.timeout)
@@ -50,40 +52,41 @@ impl WebhookClient {
         Ok(Self { client, resolver, timeout: settings.timeout })
     }
 
-    /// Delivers `job`, within the configured time.
+    /// Delivers `job` within the configured time.
     pub(crate) async fn deliver(&self, job: &Job, sources: &Sources) -> DeliveryResult {
         let endpoint =
             sources.get(&job.source).and_then(|source| Some((source, source.forward_url.as_ref()?)));
         let Some((source, url)) = endpoint else {
-            return DeliveryResult::without_answer(Outcome::NoEndpoint);
+            return DeliveryResult::without_response(Outcome::NoEndpoint);
         };
-        let Some(raw) = &job.raw else { return DeliveryResult::without_answer(Outcome::NoPayload) };
+        let Some(raw) = &job.raw else { return DeliveryResult::without_response(Outcome::NoPayload) };
         if self.resolver.forbids(url) {
-            return DeliveryResult::without_answer(Outcome::ForbiddenAddress);
+            return DeliveryResult::without_response(Outcome::ForbiddenAddress);
         }
         match self.client.post(url.clone()).headers(headers(source, job, raw)).body(raw.clone()).send().await
         {
-            Ok(answer) => self.read(answer, raw).await,
-            Err(error) => DeliveryResult::without_answer(outcome_from_error(&error)),
+            Ok(response) => self.read(response, raw).await,
+            Err(error) => DeliveryResult::without_response(outcome_from_error(&error)),
         }
     }
 
-    async fn read(&self, answer: Response, payload: &[u8]) -> DeliveryResult {
-        let status = answer.status();
-        let retry_after = retry_after(answer.headers(), Timestamp::now());
-        // The status has decided. A body that comes slowly, or never ends, changes nothing.
-        let body = tokio::time::timeout(self.timeout / 10, read_head(answer)).await.unwrap_or_default();
-        let answer_head = if status.is_success() { None } else { redact::head(&body, payload) };
+    async fn read(&self, response: Response, payload: &[u8]) -> DeliveryResult {
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), Timestamp::now());
+        // The status has decided already: a body that comes slowly, or never ends, changes nothing.
+        let body =
+            tokio::time::timeout(self.timeout / 10, read_beginning(response)).await.unwrap_or_default();
+        let response_excerpt = if status.is_success() { None } else { redact::excerpt(&body, payload) };
         let outcome = match status {
             StatusCode::GONE => Outcome::Gone,
             status if status.is_success() => Outcome::Delivered,
             _ => Outcome::Refused,
         };
-        DeliveryResult { outcome, status: Some(status.as_u16()), answer_head, retry_after }
+        DeliveryResult { outcome, status: Some(status.as_u16()), response_excerpt, retry_after }
     }
 }
 
-/// The id stays the same over all attempts; time and signature are those of this one.
+/// The headers of a delivery. The id is the same in all attempts; time and signature are those of this attempt.
 fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
     let (id, now) = (job.message_id(), Timestamp::now());
     let mut headers = HeaderMap::new();
@@ -94,7 +97,7 @@ fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
         ("webhook-id", Some(id.as_str())),
         ("webhook-signature", Some(&signatures(source, &id, now, raw))),
         ("tessera-source", Some(&job.source)),
-        // GitHub and Shopify say it in a header alone, so that the body does not tell.
+        // GitHub and Shopify send the type in a header only, so the receiver cannot find it in the body.
         ("tessera-event-type", job.event_type.as_deref()),
     ];
     for (name, text) in texts {
@@ -106,12 +109,12 @@ fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
     headers
 }
 
-async fn read_head(mut answer: Response) -> Vec<u8> {
+async fn read_beginning(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < MAX_ANSWER_BYTES
-        && let Ok(Some(chunk)) = answer.chunk().await
+    while body.len() < MAX_RESPONSE_BYTES
+        && let Ok(Some(chunk)) = response.chunk().await
     {
-        body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER_BYTES - body.len())]);
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_RESPONSE_BYTES - body.len())]);
     }
     body
 }

@@ -1,4 +1,5 @@
-//! The function `worker`: delivers jobs until none is due or time is up. A schedule starts it, by default once a minute.
+//! The function `worker`: delivers jobs until none is due or time is up. A schedule starts it, by default once a
+//! minute.
 
 mod deliver;
 mod retry_after;

@@ -1,4 +1,4 @@
-//! `Retry-After` ([RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+//! Reads `Retry-After` ([RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// How long the endpoint asks to be left alone: seconds, or a date. None when it does not, or not readably.
+/// How long the endpoint asks not to be sent anything, in seconds or until a date. `None` if the header is missing or
+/// cannot be read.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than a number holds is a very long time.
+        // A number that does not fit is a very long time.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
@@ -23,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_understood() {
+    fn seconds_and_dates_are_read() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let table = [
             ("120", Some(120)),

@@ -1,4 +1,4 @@
-//! One run: claim, deliver, finish, until nothing is due or time is up.
+//! A run of the worker: claims jobs, delivers them and records the results, until none is due or time is up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,16 @@ use tessera_postgres::{Database, DatabaseError, Deadline, TrustStore};
 
 use crate::deliver::WebhookClient;
 
-/// Jobs that one delivery slot may get from one claim: enough that the database is not asked for each, few enough that a
-/// dead worker holds back little.
+/// How many jobs each of the concurrent deliveries may get from one claim: enough that the database is not asked for
+/// each job, and few enough that a worker that dies delays few.
 const MAX_ROUNDS: u32 = 5;
-/// Kept back from the deliveries for saying how they ended.
+/// The time that is reserved for recording the results.
 const FINISH_RESERVE: Duration = Duration::from_secs(2);
-/// A lease outlives its run by this: what was on its way when the run ended has arrived or failed by then.
+/// How much longer a lease is than its run: a delivery that was in flight when the run ended has succeeded or failed by
+/// then.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
+/// What the runs of a container share.
 pub(crate) struct State {
     pub(crate) database: Arc<Database>,
     pub(crate) sources: SourceCache,
@@ -32,7 +34,7 @@ pub(crate) struct State {
     pub(crate) trust: Arc<TrustStore>,
 }
 
-/// What a run did, in numbers.
+/// The counts of a run.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
@@ -40,10 +42,11 @@ pub(crate) struct Report {
     delivered: usize,
     to_retry: usize,
     dead: usize,
-    /// Results that came after their lease and were not accepted.
+    /// Results that were not accepted because their lease had ended.
     late: usize,
 }
 
+/// Runs the worker until no job is due or the deadline is near.
 pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Report, DatabaseError> {
     let State { database, settings, .. } = &*state;
     let deadline = invocation.deadline;
@@ -69,7 +72,7 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
         if delivery.is_none() {
             delivery = build_client(&state, deadline).await;
         }
-        // Its leases end by themselves; the next run tries again.
+        // The leases of the claimed jobs end by themselves, and the next run tries again.
         let Some((client, sources)) = &delivery else { break };
         report.claimed += claimed.jobs.len();
         let results = deliver_all(client, sources, claimed.jobs, settings.concurrency).await;
@@ -88,20 +91,20 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
         late = report.late,
         "run ended"
     );
-    report.measure();
+    report.record_metrics();
     Ok(report)
 }
 
-/// How many jobs can be delivered in the time left, even if each takes as long as it may.
+/// How many jobs can be delivered in the time that is left, even if each takes as long as it may.
 fn capacity(settings: &WorkerSettings, deadline: Deadline) -> usize {
     let left = deadline.left().saturating_sub(FINISH_RESERVE.min(deadline.left() / 4));
-    // A slow answer's body has a tenth of the timeout more.
+    // The body of a response may take another tenth of the timeout.
     let each = settings.timeout.mul_f64(1.1).as_millis().max(1);
     let rounds = u32::try_from(left.as_millis() / each).unwrap_or(u32::MAX).min(MAX_ROUNDS);
     settings.concurrency * rounds as usize
 }
 
-/// What deliveries need, made when the first is due: an idle run loads no certificate and no secret.
+/// Builds what deliveries need when the first job is due, so that an idle run loads neither certificates nor secrets.
 async fn build_client(state: &State, deadline: Deadline) -> Option<(WebhookClient, Arc<Sources>)> {
     let client = WebhookClient::new(&state.settings, &state.trust)
         .inspect_err(|error| tracing::error!(%error, "nothing can be delivered"));
@@ -120,13 +123,13 @@ async fn deliver_all(
         let result = client.deliver(&job, sources).await;
         let next_state = NextState::after(&job, &result);
         log(&job, &result, next_state);
-        // Its payload is needed no more, and the run's other deliveries may take a while.
+        // The payload is freed, since the other deliveries may take a while.
         (Job { raw: None, ..job }, result, next_state)
     };
     stream::iter(jobs).map(deliver).buffer_unordered(concurrency).collect().await
 }
 
-/// By ids of rows, codes and counts alone.
+/// Logs a result with row ids, codes and counts only, since everything else may be the sender's.
 fn log(job: &Job, result: &DeliveryResult, next_state: NextState) {
     let (id, source, attempt) = (job.id, &job.source, job.attempt);
     let (outcome, status) = (result.outcome.as_str(), result.status);
@@ -148,16 +151,17 @@ fn log(job: &Job, result: &DeliveryResult, next_state: NextState) {
 }
 
 impl Report {
-    #[expect(clippy::cast_precision_loss, reason = "CloudWatch knows floats alone")]
-    fn measure(&self) {
+    #[expect(clippy::cast_precision_loss, reason = "CloudWatch's values are doubles")]
+    fn record_metrics(&self) {
         metrics::add(Metric::JobsDone, self.delivered as f64);
         metrics::add(Metric::JobsFailed, self.to_retry as f64);
         metrics::add(Metric::JobsDead, self.dead as f64);
     }
 
     fn count(&mut self, results: &[(Job, DeliveryResult, NextState)], accepted: i64) {
-        let number =
-            |is: fn(&NextState) -> bool| results.iter().filter(|(.., next_state)| is(next_state)).count();
+        let number = |is_counted: fn(&NextState) -> bool| {
+            results.iter().filter(|(.., state)| is_counted(state)).count()
+        };
         self.delivered += number(|next_state| matches!(next_state, NextState::Done));
         self.to_retry += number(|next_state| matches!(next_state, NextState::Waiting(_)));
         self.dead += number(|next_state| matches!(next_state, NextState::Dead));

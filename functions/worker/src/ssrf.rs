@@ -1,23 +1,25 @@
-//! Which addresses may be delivered to: the public Internet, and nothing inside it that a name could be made to point at.
+//! Protects against server-side request forgery: deliveries go to public addresses only, whatever a host name resolves
+//! to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// A host has no address that may be delivered to.
+/// The host has no address to which deliveries are allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's address is not one to deliver to")]
 pub(crate) struct ForbiddenAddress;
 
-/// Resolves names, and leaves out the addresses that are forbidden. The connection is made to what was checked.
+/// Resolves host names to public addresses only. The connection is made to the very address that was checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicAddressResolver {
     pub(crate) allow_loopback: bool,
 }
 
 impl PublicAddressResolver {
-    /// Whether a URL whose host is an address, and is not resolved, is forbidden by it.
+    /// Whether the host in `url` is an address to which deliveries are not allowed; names are checked when they are
+    /// resolved.
     pub(crate) fn forbids(self, url: &Url) -> bool {
         match url.host() {
             Some(Host::Ipv4(address)) => !self.allows(address.into()),
@@ -52,7 +54,8 @@ impl Resolve for PublicAddressResolver {
     }
 }
 
-/// Not in the [special-purpose registry](https://www.iana.org/assignments/iana-ipv4-special-registry).
+/// Whether the address is not in IANA's [special-purpose
+/// registry](https://www.iana.org/assignments/iana-ipv4-special-registry).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let special = match a {
@@ -68,8 +71,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// Global unicast, [2000::/3](https://www.iana.org/assignments/ipv6-unicast-address-assignments), without documentation
-/// addresses and without those that carry an IPv4 address to somewhere else.
+/// Whether the address is global unicast,
+/// [2000::/3](https://www.iana.org/assignments/ipv6-unicast-address-assignments), and neither for documentation nor one
+/// that embeds an IPv4 address.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let special = match (a, b) {
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_allowed_alone_and_when_told() {
+    fn loopback_addresses_are_allowed_only_where_configured() {
         let resolver = PublicAddressResolver { allow_loopback: true };
         for (address, allowed) in
             [("127.0.0.1", true), ("::1", true), ("10.0.0.1", false), ("169.254.169.254", false)]

@@ -1,4 +1,5 @@
-//! How to reach the database: `DATABASE_URL`, and the variables for the replica, the direct connection and the authorities.
+//! How to reach the database: `DATABASE_URL`, and the variables for the replica, the direct connection and the
+//! authorities.
 
 use tessera_postgres::DatabaseConfig;
 use tessera_postgres::secrets::{Secret, Source};
@@ -14,8 +15,8 @@ impl Environment {
             .ok_or(ConfigError::Missing("DATABASE_URL (or DATABASE_SECRET_ARN)"))
     }
 
-    /// Configures a connection past the pooler, for migrations, from `DIRECT_URL` or `DIRECT_URL_SECRET_ARN`. Without either,
-    /// it is [`database`](Self::database).
+    /// Configures a connection past the pooler, for migrations, from `DIRECT_URL` or `DIRECT_URL_SECRET_ARN`. Without
+    /// either, it is [`database`](Self::database).
     pub fn direct_database(&self) -> Result<DatabaseConfig, ConfigError> {
         match self.database_from("DIRECT_URL", "DIRECT_URL_SECRET_ARN") {
             Some(config) => Ok(config),
@@ -23,7 +24,8 @@ impl Environment {
         }
     }
 
-    /// Configures the read replica from `DATABASE_READ_URL` or `DATABASE_READ_SECRET_ARN`. Without either, there is none.
+    /// Configures the read replica from `DATABASE_READ_URL` or `DATABASE_READ_SECRET_ARN`. Without either, there is
+    /// none.
     #[must_use]
     pub fn replica(&self) -> Option<DatabaseConfig> {
         self.database_from("DATABASE_READ_URL", "DATABASE_READ_SECRET_ARN")

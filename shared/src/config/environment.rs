@@ -20,7 +20,8 @@ impl Environment {
         Self(std::env::vars_os().filter_map(text).collect())
     }
 
-    /// The trimmed value of `name`. An empty value counts as not set, because a deployment template cannot leave a variable out.
+    /// The trimmed value of `name`. An empty value counts as not set, because a deployment template cannot leave a
+    /// variable out.
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
@@ -32,8 +33,8 @@ impl Environment {
         self.get("ANONYMOUS_OWNER").map(str::to_owned)
     }
 
-    /// Finds the webhook sources: `WEBHOOK_SOURCES`, or the secret that `WEBHOOK_SOURCES_SECRET_ARN` names. Both hold the JSON
-    /// that [`webhook::source`](crate::webhook::source) describes.
+    /// Finds the webhook sources: `WEBHOOK_SOURCES`, or the secret that `WEBHOOK_SOURCES_SECRET_ARN` names. Both hold
+    /// the JSON that [`webhook::source`](crate::webhook::source) describes.
     #[must_use]
     pub fn webhook_sources(&self) -> Option<Source> {
         let given = self.get("WEBHOOK_SOURCES").map(|json| Source::Given(Secret::new(json)));
@@ -42,8 +43,8 @@ impl Environment {
         })
     }
 
-    /// Reads `TESSERA_CONNECT`: whether to connect to the database in the init phase (`init`), or at its first use (`lazy`,
-    /// the default).
+    /// Reads `TESSERA_CONNECT`: whether to connect to the database in the init phase (`init`), or at its first use
+    /// (`lazy`, the default).
     pub fn connects_at_init(&self) -> Result<bool, ConfigError> {
         match self.get("TESSERA_CONNECT") {
             None | Some("lazy") => Ok(false),

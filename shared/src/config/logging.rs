@@ -48,7 +48,8 @@ impl Environment {
         }
     }
 
-    /// Reads `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets and which is a dimension of the metrics; `local` where it is not set.
+    /// Reads `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets and which is a dimension of the metrics; `local` where it is
+    /// not set.
     #[must_use]
     pub fn function_name(&self) -> &str {
         self.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local")

@@ -10,8 +10,8 @@ const NAME: &str = "PUBLIC_BASE_URL";
 impl Environment {
     /// Reads `PUBLIC_BASE_URL`, the URL below which codes and the API are reached, without its trailing slash.
     ///
-    /// API Gateway's own hosts (`execute-api`) are refused unless `ALLOW_EXECUTE_API_HOST` is `true`: they are deleted with
-    /// the API, and printed codes cannot be changed.
+    /// API Gateway's own hosts (`execute-api`) are refused unless `ALLOW_EXECUTE_API_HOST` is `true`: they are deleted
+    /// with the API, and printed codes cannot be changed.
     pub fn public_base_url(&self) -> Result<Url, ConfigError> {
         let text = self.get(NAME).ok_or(ConfigError::Missing(NAME))?;
         let url = Url::parse(text.trim_end_matches('/'))

@@ -10,8 +10,8 @@ use super::error::ConfigError;
 pub struct WorkerSettings {
     /// `WORKER_CONCURRENCY` (default 3, from 1 to 50): how many deliveries are made at the same time.
     pub concurrency: usize,
-    /// `WORKER_TIMEOUT_SECONDS` (default 10, from 0.1 to 60): how long a delivery may take, from connecting to the headers of
-    /// the response.
+    /// `WORKER_TIMEOUT_SECONDS` (default 10, from 0.1 to 60): how long a delivery may take, from connecting to the
+    /// headers of the response.
     pub timeout: Duration,
     /// `WORKER_ALLOW_LOOPBACK` (default `false`): whether to deliver to loopback addresses, for tests and development.
     pub allow_loopback: bool,
@@ -22,8 +22,8 @@ pub struct WorkerSettings {
 /// How long data is kept, in days.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// `RETENTION_PAYLOAD_DAYS` (default 30): the payloads of events. The events themselves are kept, because duplicates are
-    /// recognised by them, and so are the payloads of jobs that are not done.
+    /// `RETENTION_PAYLOAD_DAYS` (default 30): the payloads of events. The events themselves are kept, because
+    /// duplicates are recognised by them, and so are the payloads of jobs that are not done.
     pub payload: i32,
     /// `RETENTION_JOB_DAYS` (default 30): jobs that are done. Dead jobs are kept until they are redriven.
     pub job: i32,

@@ -2,7 +2,8 @@
 
 use tessera_postgres::Diagnosis;
 
-/// Says what to do about `diagnosis`: the advice of `tessera-postgres`, or a better one where a command of Tessera's helps.
+/// Says what to do about `diagnosis`: the advice of `tessera-postgres`, or a better one where a command of Tessera's
+/// helps.
 #[must_use]
 pub fn advice(diagnosis: Diagnosis) -> &'static str {
     match diagnosis {

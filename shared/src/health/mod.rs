@@ -1,7 +1,8 @@
 //! Whether the installation works: one statement gathers facts, and pure functions check them.
 //!
-//! The facts come from the database, because one container's memory says nothing about the others on Lambda. The `health`
-//! function and `cargo tessera doctor` run the same checks, so that both report the same trouble in the same words.
+//! The facts come from the database, because one container's memory says nothing about the others on Lambda. The
+//! `health` function and `cargo tessera doctor` run the same checks, so that both report the same trouble in the same
+//! words.
 
 mod advice;
 pub mod check;

@@ -39,7 +39,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs the checks on `facts`. `local_epoch_ms` is this machine's time when they arrived, in milliseconds since 1970.
+    /// Runs the checks on `facts`. `local_epoch_ms` is this machine's time when they arrived, in milliseconds since
+    /// 1970.
     #[must_use]
     pub fn new(facts: Facts, local_epoch_ms: f64) -> Self {
         let mut report = Self { checks: checks::run_all(&facts, local_epoch_ms), facts };

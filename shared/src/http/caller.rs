@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::request::Caller;
 
-/// Finds the caller: the subject of a verified JWT, or else the key in `Authorization: Bearer KEY` or `X-Api-Key: KEY`, or
-/// else the anonymous owner.
+/// Finds the caller: the subject of a verified JWT, or else the key in `Authorization: Bearer KEY` or `X-Api-Key: KEY`,
+/// or else the anonymous owner.
 ///
 /// A caller who sends a key never acts as the anonymous owner, however wrong the key is.
 #[must_use]
@@ -40,8 +40,8 @@ fn jwt_subject(request: &Request) -> Option<String> {
     }
 }
 
-/// The IP address from which API Gateway or CloudFront was called; empty if neither says. `X-Forwarded-For` is not read,
-/// because a client can set it to anything.
+/// The IP address from which API Gateway or CloudFront was called; empty if neither says. `X-Forwarded-For` is not
+/// read, because a client can set it to anything.
 #[must_use]
 pub fn source_address(request: &Request) -> &str {
     let behind_cdn = request.headers().get("cloudfront-viewer-address");

@@ -1,8 +1,8 @@
 //! The closed list of what a caller may be told.
 //!
-//! An error is told twice. What the caller sees is made here and only here: it never holds a driver's or a library's text, a
-//! statement, a host name or a credential. What the log gets is the error with its causes, written once, by `serve`. Only
-//! this module decides which HTTP status an error of the domain has.
+//! An error is told twice. What the caller sees is made here and only here: it never holds a driver's or a library's
+//! text, a statement, a host name or a credential. What the log gets is the error with its causes, written once, by
+//! `serve`. Only this module decides which HTTP status an error of the domain has.
 
 use std::error::Error;
 

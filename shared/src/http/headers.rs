@@ -28,8 +28,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Pu
     Ok(Some(IdempotencyKey::new(key)))
 }
 
-/// Reads which version `If-Match` allows to change ([RFC 9110, 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)).
-/// A tag that this service never gave cannot match, so that it is answered with 412.
+/// Reads which version `If-Match` allows to change ([RFC 9110,
+/// 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)). A tag that this service never gave cannot match, so
+/// that it is answered with 412.
 pub fn if_match(headers: &HeaderMap) -> Result<IfMatch, PublicError> {
     let Some(value) = headers.get("if-match") else { return Ok(IfMatch::Any) };
     match value.to_str().map(str::trim) {

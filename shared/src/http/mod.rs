@@ -1,4 +1,5 @@
-//! HTTP as every function needs it: who calls, which preconditions a request states, how errors are rendered, how to serve.
+//! HTTP as every function needs it: who calls, which preconditions a request states, how errors are rendered, how to
+//! serve.
 
 mod body;
 mod caller;

@@ -1,5 +1,5 @@
-//! Renders an error as `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), or as a small page
-//! for a person who scanned a code.
+//! Renders an error as `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), or as a small
+//! page for a person who scanned a code.
 
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};

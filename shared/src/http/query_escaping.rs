@@ -8,7 +8,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 /// passes them on.
 const FORBIDDEN_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Percent-encodes what the sender should have encoded in the query. `lambda_http` panics on a query that no URI may have.
+/// Percent-encodes what the sender should have encoded in the query. `lambda_http` panics on a query that no URI may
+/// have.
 pub(super) fn escape_query(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload
         && let Some(query) = &mut request.raw_query_string

@@ -45,8 +45,8 @@ pub struct Invocation {
     pub deadline: Deadline,
 }
 
-/// Is the `main` of a function that serves HTTP. `start` builds the function's parts in the init phase, before there are
-/// threads, so that no request has to wait for them; `handler` answers each request.
+/// Is the `main` of a function that serves HTTP. `start` builds the function's parts in the init phase, before there
+/// are threads, so that no request has to wait for them; `handler` answers each request.
 ///
 /// A wrong configuration ends the process with one log line that names the variable.
 pub fn serve<State, Handler, Future_>(

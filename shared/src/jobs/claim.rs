@@ -1,4 +1,4 @@
-//! Taking jobs that are due.
+//! Claims jobs that are due.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::metrics::{self, Metric};
 
-/// Takes due jobs under a lease, skipping those that others are taking; gives up those that were lost too often.
+/// Claims due jobs under a lease and skips those that other workers are claiming. Jobs whose worker was lost in their
+/// last attempt become dead.
 pub const CLAIM: Statement = Statement {
     name: "jobs.claim",
     sql: include_str!("sql/claim.sql"),
@@ -31,30 +32,30 @@ pub const CLAIM: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("jobs.claim"),
 };
 
-/// A job taken, with what it delivers.
+/// A claimed job, with the event that it delivers.
 #[derive(Clone)]
 pub struct Job {
-    /// Its row.
+    /// The key of the job's row.
     pub id: i64,
-    /// The source whose endpoint gets it.
+    /// The source to whose `forwardUrl` it is delivered.
     pub source: String,
-    /// How often it was taken, this time included. Never goes back.
+    /// How often the job was claimed, this time included; never reset.
     pub attempt: i32,
-    /// The attempt after which it is given up.
+    /// The number of the attempt after which the job is given up.
     pub last_attempt: i32,
     /// The sender's id of the event.
     pub event_id: String,
-    /// Empty but for Shopify, which gives one id to several webhooks.
+    /// The topic for Shopify, which gives the same event id to several webhooks; empty for all other senders.
     pub topic: String,
-    /// What happened, where the sender said it.
+    /// The event's type, where the sender sent one.
     pub event_type: Option<String>,
-    /// What was sent; none once retention has taken it.
+    /// The payload as the sender sent it; `None` once retention has deleted it.
     pub raw: Option<Vec<u8>>,
 }
 
 impl Job {
-    /// The id that every delivery of this event carries: by it the receiver knows one that it has seen. The sender's id,
-    /// or its hash where no header could hold it.
+    /// The `webhook-id` of every delivery of this event, by which the receiver recognises duplicates: the sender's id,
+    /// or its hash where a header cannot hold it.
     #[must_use]
     pub fn message_id(&self) -> String {
         let id = if self.topic.is_empty() {
@@ -70,17 +71,18 @@ impl Job {
     }
 }
 
-/// What a claim gave.
+/// The result of a claim.
 pub struct Claimed {
-    /// At most as many as were asked for.
+    /// The claimed jobs, at most as many as were asked for.
     pub jobs: Vec<Job>,
-    /// Jobs that were lost in their last attempt and are dead now.
+    /// How many jobs became dead because their worker was lost in their last attempt.
     pub given_up: i64,
-    /// Whether an hour has passed since retention ran.
+    /// Whether an hour has passed since retention last ran.
     pub retention_due: bool,
 }
 
-/// Takes up to `max_jobs` jobs. After `lease` they are due again, unless [`finish`](super::finish::finish) ended them.
+/// Claims up to `max_jobs` jobs. After `lease` they are due again, unless [`finish`](super::finish::finish) has ended
+/// their attempts.
 pub async fn claim(
     database: &Database,
     max_jobs: usize,
@@ -99,7 +101,7 @@ pub async fn claim(
     })
 }
 
-/// The one row without a job is what a claim gives when nothing is due.
+/// Reads a claimed job; `None` for the one row without a job that the statement returns when nothing is due.
 fn job(row: &Row) -> Option<Job> {
     Some(Job {
         id: row.get::<_, Option<i64>>("id")?,

@@ -1,4 +1,4 @@
-//! Ending attempts: done, to be tried again, or given up.
+//! Ends attempts: the job is done, will be tried again, or is given up.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, St
 use super::claim::Job;
 use super::schedule;
 
-/// Ends attempts, each only if it is still its job's latest.
+/// Ends attempts, each only if it is still the latest of its job.
 pub const FINISH: Statement = Statement {
     name: "jobs.finish",
     sql: include_str!("sql/finish.sql"),
@@ -28,26 +28,26 @@ pub const FINISH: Statement = Statement {
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// 2xx.
+    /// The endpoint responded with 2xx.
     Delivered,
-    /// 410: the endpoint wants no more of this.
+    /// The endpoint responded with 410 Gone, so that it gets no further attempt.
     Gone,
-    /// Any other status, a redirect included: redirects are not followed.
+    /// The endpoint responded with any other status, redirects included, which are not followed.
     Refused,
-    /// No answer in time.
+    /// The endpoint did not respond in time.
     Timeout,
-    /// No connection, or it broke.
+    /// No connection could be opened, or it was lost.
     Unreachable,
-    /// The host's address is private, or another that is not to be sent to.
+    /// The host's address is private, or another to which nothing may be sent.
     ForbiddenAddress,
-    /// The source is no longer configured, or no longer forwarded.
+    /// The source is no longer configured, or no longer has a `forwardUrl`.
     NoEndpoint,
-    /// Retention took the payload.
+    /// Retention has deleted the payload.
     NoPayload,
 }
 
 impl Outcome {
-    /// As the database has it.
+    /// The outcome as the database stores it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,40 +63,40 @@ impl Outcome {
     }
 }
 
-/// What is to be said of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone)]
 pub struct DeliveryResult {
     /// How it ended.
     pub outcome: Outcome,
-    /// The answer's status, if there was an answer.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
-    /// The redacted beginning of a refusal's body: see [`redact`](super::redact).
-    pub answer_head: Option<String>,
-    /// How long the endpoint asks to be left alone (`Retry-After`).
+    /// The redacted beginning of a refusing response's body; see [`redact`](super::redact).
+    pub response_excerpt: Option<String>,
+    /// How long the endpoint asks not to be sent anything (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
 
 impl DeliveryResult {
-    /// Without an answer.
+    /// Makes the result of an attempt without a response.
     #[must_use]
-    pub fn without_answer(outcome: Outcome) -> Self {
-        Self { outcome, status: None, answer_head: None, retry_after: None }
+    pub fn without_response(outcome: Outcome) -> Self {
+        Self { outcome, status: None, response_excerpt: None, retry_after: None }
     }
 }
 
-/// What becomes of a job.
+/// The state of a job after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NextState {
-    /// Delivered.
+    /// The job is delivered.
     Done,
-    /// Due again after this time.
+    /// The job is due again after this time.
     Waiting(Duration),
-    /// Given up, until it is redriven.
+    /// The job is given up, until it is redriven.
     Dead,
 }
 
 impl NextState {
-    /// Of a job whose attempt ended so.
+    /// The state of `job` after an attempt with this `result`.
     #[must_use]
     pub fn after(job: &Job, result: &DeliveryResult) -> Self {
         match result.outcome {
@@ -104,7 +104,7 @@ impl NextState {
             Outcome::Gone | Outcome::NoPayload => Self::Dead,
             _ => {
                 let attempts_left = job.last_attempt.saturating_sub(job.attempt);
-                schedule::wait(attempts_left, result.retry_after).map_or(Self::Dead, Self::Waiting)
+                schedule::retry_delay(attempts_left, result.retry_after).map_or(Self::Dead, Self::Waiting)
             }
         }
     }
@@ -118,8 +118,8 @@ impl NextState {
     }
 }
 
-/// Ends the attempts of one run; returns how many of the words counted. The others came too late: their leases had
-/// ended and somebody else has taken the jobs.
+/// Ends the attempts of one run, and returns how many of the results were accepted. The others came too late: their
+/// leases had ended, and another worker has claimed the jobs.
 pub async fn finish(
     database: &Database,
     results: &[(Job, DeliveryResult, NextState)],
@@ -134,8 +134,8 @@ pub async fn finish(
         .iter()
         .map(|(_, result, _)| result.status.and_then(|status| i16::try_from(status).ok()))
         .collect();
-    let heads: Vec<Option<&str>> =
-        results.iter().map(|(_, result, _)| result.answer_head.as_deref()).collect();
+    let excerpts: Vec<Option<&str>> =
+        results.iter().map(|(_, result, _)| result.response_excerpt.as_deref()).collect();
     let waits: Vec<f64> = results
         .iter()
         .map(
@@ -153,7 +153,7 @@ pub async fn finish(
                 &column(|(.., next_state)| next_state.state()),
                 &column(|(_, result, _)| result.outcome.as_str()),
                 &statuses,
-                &heads,
+                &excerpts,
                 &waits,
             ],
             deadline,
@@ -180,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_ends_a_job_or_leaves_it_for_later() {
+    fn a_job_is_done_dead_or_waiting_after_an_attempt() {
         let next_state =
-            |attempt, outcome| NextState::after(&job(attempt), &DeliveryResult::without_answer(outcome));
+            |attempt, outcome| NextState::after(&job(attempt), &DeliveryResult::without_response(outcome));
         assert_eq!(next_state(1, Outcome::Delivered), NextState::Done);
         assert_eq!(next_state(1, Outcome::Gone), NextState::Dead);
         assert_eq!(next_state(1, Outcome::NoPayload), NextState::Dead);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn shopifys_webhooks_of_one_event_have_ids_of_their_own() {
+    fn shopifys_webhooks_of_one_event_have_different_message_ids() {
         let mut job = job(1);
         assert_eq!(job.message_id(), "e");
         job.topic = "orders/paid".to_owned();

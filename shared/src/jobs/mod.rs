@@ -1,6 +1,6 @@
-//! Jobs: events promised to be forwarded, delivered until done.
+//! The queue of jobs: events that are to be forwarded, and are delivered until the receiver has accepted them.
 //!
-//! A run of the worker is [`claim::claim`], a delivery for each job, [`finish::finish`], and so on until nothing is due.
+//! A run of the worker repeats [`claim::claim`], a delivery for each job, and [`finish::finish`], until no job is due.
 
 pub mod claim;
 pub mod finish;

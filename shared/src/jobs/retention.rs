@@ -1,4 +1,4 @@
-//! Deleting what has served its time.
+//! Deletes what has been kept for as long as it is configured.
 
 use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, Statement, Type};
 
@@ -20,15 +20,16 @@ pub const CLEAN: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("upkeep.cleaned_at"),
 };
 
-/// Rows of each kind that one run deletes, at most: some 100 ms of the database's time. The next hour has another run.
+/// The most rows of each kind that a run deletes, which takes the database some 100 ms. The rest is left to the next
+/// hour's run.
 const MAX_ROWS_PER_KIND: i64 = 10_000;
 
-/// Rows that a run deleted.
+/// How many rows a run has deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct Cleaned {
     /// Expired idempotency keys.
     pub keys: i64,
-    /// Past days' visitors.
+    /// Visitors of past days.
     pub visits: i64,
     /// Finished jobs.
     pub jobs: i64,
@@ -38,7 +39,7 @@ pub struct Cleaned {
     pub alerts: i64,
 }
 
-/// Deletes, unless it was done within the last hour.
+/// Deletes what has expired, unless another run has done so within the last hour.
 pub async fn clean(
     database: &Database,
     retention: Retention,

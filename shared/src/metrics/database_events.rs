@@ -6,7 +6,8 @@ use tessera_postgres::observer::Event;
 use super::metric::Metric;
 use super::recorder::{add_time, count};
 
-/// Counts an event of the database connection; the [`Observer`](tessera_postgres::observer::Observer) of every function.
+/// Counts an event of the database connection; the [`Observer`](tessera_postgres::observer::Observer) of every
+/// function.
 pub(crate) fn observe_database(event: Event) {
     match event {
         Event::Connected { took, replacement } => {

@@ -47,10 +47,11 @@ metrics! {
     RetriesNotSent as "RetriesNeverRan": Count,
     /// Retries because the server or pooler was starting, full or waking up.
     RetriesServerBusy as "RetriesBusy": Count,
-    /// Retries because the server rolled the statement back: a deadlock, a serialization failure, a lock that it did not get.
+    /// Retries because the server rolled the statement back: a deadlock, a serialization failure, a lock that it did
+    /// not get.
     RetriesRolledBack as "RetriesUndone": Count,
-    /// Retries on another connection because this one could not run the statement: a standby after a failover, or a session
-    /// that was ended.
+    /// Retries on another connection because this one could not run the statement: a standby after a failover, or a
+    /// session that was ended.
     RetriesRolledBackReconnect as "RetriesUndoneElsewhere": Count,
     /// Retries because the connection was lost, so that nobody knows whether the statement ran.
     RetriesUnknown: Count,
@@ -58,8 +59,8 @@ metrics! {
     RetriesCredentials: Count,
     /// Retries because the server cancelled the statement.
     RetriesCancelled: Count,
-    /// Statements that found no free connection: the server or pooler had none, or another request of the container was still
-    /// opening the shared one.
+    /// Statements that found no free connection: the server or pooler had none, or another request of the container was
+    /// still opening the shared one.
     PoolWaits: Count,
     /// Time that these statements lost, until the next try.
     PoolWaitTime: Milliseconds,
@@ -67,8 +68,8 @@ metrics! {
     RoundTrips: Count,
     /// Time from sending a statement to its answer.
     StatementTime: Milliseconds,
-    /// Conflicts over named statements behind a pooler (SQLSTATE 42P05 and 26000). Tessera names none, so that anything but
-    /// zero is a defect.
+    /// Conflicts over named statements behind a pooler (SQLSTATE 42P05 and 26000). Tessera names none, so that anything
+    /// but zero is a defect.
     PreparedStatementConflicts: Count,
     /// Requests that were answered with 5xx.
     ServerErrors: Count,

@@ -1,9 +1,9 @@
 //! What each invocation did, for CloudWatch: one log line in the embedded metric format
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! The namespace is [`NAMESPACE`]; the dimensions are `Function` (`AWS_LAMBDA_FUNCTION_NAME`) and `Stage` (`TESSERA_STAGE`,
-//! by default `dev`). Only metrics that are not zero are written, so that the line of a warm redirect has about 400 bytes
-//! and the longest possible line fewer than [`MAX_LINE`].
+//! The namespace is [`NAMESPACE`]; the dimensions are `Function` (`AWS_LAMBDA_FUNCTION_NAME`) and `Stage`
+//! (`TESSERA_STAGE`, by default `dev`). Only metrics that are not zero are written, so that the line of a warm redirect
+//! has about 400 bytes and the longest possible line fewer than [`MAX_LINE`].
 
 mod database_events;
 mod embedded_metric_format;

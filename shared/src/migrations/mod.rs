@@ -3,11 +3,11 @@
 //! A migration is **one simple-query message**, which PostgreSQL runs as one implicit transaction
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT>): it takes a
 //! transaction-level advisory lock, records its version, and runs its SQL. So two runs at once are safe, a crash leaves
-//! nothing half done, a transaction pooler may stand in between, and a migration whose answer was lost may be sent again. A
-//! migration must therefore not contain `BEGIN`, `COMMIT` or `CONCURRENTLY`.
+//! nothing half done, a transaction pooler may stand in between, and a migration whose answer was lost may be sent
+//! again. A migration must therefore not contain `BEGIN`, `COMMIT` or `CONCURRENTLY`.
 //!
-//! This is code of our own because refinery cannot revert, and sqlx would bring a second driver with its own TLS. Besides
-//! `tessera-postgres`, this is the only module that talks to tokio-postgres.
+//! This is code of our own because refinery cannot revert, and sqlx would bring a second driver with its own TLS.
+//! Besides `tessera-postgres`, this is the only module that talks to tokio-postgres.
 
 mod embedded;
 mod error;

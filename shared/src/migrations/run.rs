@@ -10,8 +10,8 @@ use super::status::{State, status_with};
 /// The key of the advisory lock that makes concurrent runs wait for each other: `tessera` in ASCII.
 const LOCK_KEY: i64 = 0x0074_6573_7365_7261;
 
-/// The SQLSTATE that a migration raises if it has already been applied or reverted, by another run or because its first message
-/// did arrive. SQLSTATE classes that begin with `I` to `Z` are not reserved by the SQL standard or PostgreSQL.
+/// The SQLSTATE that a migration raises if it has already been applied or reverted, by another run or because its first
+/// message did arrive. SQLSTATE classes that begin with `I` to `Z` are not reserved by the SQL standard or PostgreSQL.
 const ALREADY_DONE: &str = "TSR01";
 
 /// Applies every pending migration, oldest first, and returns those that this call applied.
@@ -78,9 +78,9 @@ async fn run(client: &Client, file: &str, record: &str, sql: &str) -> Result<boo
 
 /// The SQL that precedes every migration, in the same message and therefore in the same transaction.
 ///
-/// The isolation level is READ COMMITTED whatever the database's default is, since what follows the lock must see what its
-/// last holder committed. A `statement_timeout` would stop a long migration; the `lock_timeout` keeps a migration that waits
-/// for a busy table from holding up everybody who queues behind it. All settings end with the transaction.
+/// The isolation level is READ COMMITTED whatever the database's default is, since what follows the lock must see what
+/// its last holder committed. A `statement_timeout` would stop a long migration; the `lock_timeout` keeps a migration
+/// that waits for a busy table from holding up everybody who queues behind it. All settings end with the transaction.
 fn preamble(record: &str) -> String {
     format!(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
@@ -121,7 +121,8 @@ END $record$;"
     )
 }
 
-/// The line of the migration's file that PostgreSQL points at. PostgreSQL counts positions in characters of the whole message.
+/// The line of the migration's file that PostgreSQL points at. PostgreSQL counts positions in characters of the whole
+/// message.
 fn line_of(error: &Error, preamble: &str, sql: &str) -> Option<usize> {
     let Some(ErrorPosition::Original(position)) = error.as_db_error()?.position() else { return None };
     let before = usize::try_from(*position).ok()?.checked_sub(preamble.chars().count() + 1)?;

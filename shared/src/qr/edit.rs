@@ -57,7 +57,8 @@ pub const DELETE: Statement = Statement {
     idempotent_by: IDEMPOTENT_BY,
 };
 
-/// How often a statement is run, if each time another request changes the code between the statement's look and its change.
+/// How often a statement is run, if each time another request changes the code between the statement's look and its
+/// change.
 const MAX_ATTEMPTS: usize = 20;
 
 /// What every change to a code needs to know besides the change: for which request, and on which condition.
@@ -135,8 +136,8 @@ impl EditContext<'_> {
         Ok(Edited { code, token })
     }
 
-    /// Runs a statement, and again as long as its verdict is `again`: another request changed the row while the statement
-    /// waited for it, and only a new snapshot shows what that means for this request.
+    /// Runs a statement, and again as long as its verdict is `again`: another request changed the row while the
+    /// statement waited for it, and only a new snapshot shows what that means for this request.
     async fn run(
         &self,
         database: &Database,

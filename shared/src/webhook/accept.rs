@@ -8,8 +8,8 @@ use super::effect::Effect;
 use super::event::Envelope;
 use super::source::{Scheme, Source};
 
-/// Stores the events that are new, applies their effects where these are newer than the stored state, and creates a job for
-/// each.
+/// Stores the events that are new, applies their effects where these are newer than the stored state, and creates a job
+/// for each.
 pub const ACCEPT: Statement = Statement {
     name: "webhook.accept",
     sql: include_str!("sql/accept.sql"),
@@ -31,9 +31,9 @@ pub const ACCEPT: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("events.request"),
 };
 
-/// Stores `events` of `source`, at most [`MAX_BATCH`](super::event::MAX_BATCH), and returns for each, in their order, whether
-/// it was new. `request` is an id made for this request: by it, the statement recognises events that it has stored itself when
-/// it is sent again.
+/// Stores `events` of `source`, at most [`MAX_BATCH`](super::event::MAX_BATCH), and returns for each, in their order,
+/// whether it was new. `request` is an id made for this request: by it, the statement recognises events that it has
+/// stored itself when it is sent again.
 pub async fn accept(
     database: &Database,
     source: &Source,
@@ -86,7 +86,8 @@ fn topic<'e>(source: &Source, event: &'e Envelope<'_>) -> &'e str {
     }
 }
 
-/// The effects of the event at `index` as the statement reads them, each with the event's position, which counts from 1.
+/// The effects of the event at `index` as the statement reads them, each with the event's position, which counts from
+/// 1.
 fn effects((index, event): (usize, &Envelope<'_>)) -> impl Iterator<Item = Value> {
     event.effects.iter().flatten().map(move |effect| match effect {
         Effect::Account { external_id, status, attributes, occurred_at, finality } => json!({

@@ -1,6 +1,7 @@
 //! Webhook intake: verifying the sender, recognising duplicates, and applying what an event says.
 //!
-//! A request passes [`source::Sources::get`], [`signature::verify`], [`event::parse`] and [`accept::accept`], in this order.
+//! A request passes [`source::Sources::get`], [`signature::verify`], [`event::parse`] and [`accept::accept`], in this
+//! order.
 
 pub mod accept;
 pub mod effect;

@@ -1,7 +1,8 @@
 //! Reads untrusted JSON, however deeply nested, however large its numbers and however often a name is repeated.
 //!
 //! The outer levels of a message are cut into raw slices without recursion or copies. Only what an effect needs is then
-//! parsed, up to [`MAX_DEPTH`]. Of a repeated name the last member counts, as in PostgreSQL's `jsonb`, JavaScript and Python.
+//! parsed, up to [`MAX_DEPTH`]. Of a repeated name the last member counts, as in PostgreSQL's `jsonb`, JavaScript and
+//! Python.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +15,8 @@ use super::invalid_effect::{FieldProblem, InvalidEffect, MAX_ID};
 /// How deeply the parsed part of a message may be nested; `serde_json` itself stops at 128 levels.
 const MAX_DEPTH: usize = 64;
 
-/// The members of an object that have these names, as written. `null` counts as missing. Fails if the text is not an object.
+/// The members of an object that have these names, as written. `null` counts as missing. Fails if the text is not an
+/// object.
 pub(super) fn members<'a, const N: usize>(
     object: &'a str,
     names: &[&str; N],
@@ -77,9 +79,9 @@ impl<'de> Visitor<'de> for ElementsUpTo {
     }
 }
 
-/// Parses an object with all that is in it, so that PostgreSQL can hold it as `jsonb`: it must not be nested deeper than
-/// [`MAX_DEPTH`], and its numbers must be in the range of a double. Numbers beyond 64 bits lose digits here; the event's raw
-/// bytes keep them.
+/// Parses an object with all that is in it, so that PostgreSQL can hold it as `jsonb`: it must not be nested deeper
+/// than [`MAX_DEPTH`], and its numbers must be in the range of a double. Numbers beyond 64 bits lose digits here; the
+/// event's raw bytes keep them.
 pub(super) fn parse_object(raw: &RawValue, field: &'static str) -> Result<Map<String, Value>, InvalidEffect> {
     let text = raw.get();
     if !text.starts_with('{') {
@@ -127,7 +129,8 @@ pub(super) fn parse_text(
     Err(InvalidEffect { field, problem })
 }
 
-/// Reads an id of 1 to [`MAX_ID`] characters. A whole number is read as its digits, since some senders have numeric ids.
+/// Reads an id of 1 to [`MAX_ID`] characters. A whole number is read as its digits, since some senders have numeric
+/// ids.
 pub(super) fn parse_id(value: &Value, field: &'static str) -> Result<String, InvalidEffect> {
     match value {
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
@@ -143,7 +146,8 @@ pub(super) fn parse_scalar(raw: &RawValue, field: &'static str) -> Result<Value,
     from_str(raw.get()).map_err(|_| InvalidEffect { field, problem: FieldProblem::Unreadable })
 }
 
-/// Whether a string or a name in `value` contains U+0000, the one character that PostgreSQL's `text` and `jsonb` cannot hold.
+/// Whether a string or a name in `value` contains U+0000, the one character that PostgreSQL's `text` and `jsonb` cannot
+/// hold.
 pub(super) fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),

@@ -9,8 +9,9 @@ use super::source::Source;
 
 /// Makes the value of `webhook-signature` for a message: one signature for each of the source's signing secrets.
 ///
-/// These are its `forwardSecret`, or else its own HMAC secrets. The key of a secret of another scheme than Standard Webhooks is
-/// its text, as it is for its sender. A receiver whose library expects base64 is given `whsec_` and the base64 of that text.
+/// These are its `forwardSecret`, or else its own HMAC secrets. The key of a secret of another scheme than Standard
+/// Webhooks is its text, as it is for its sender. A receiver whose library expects base64 is given `whsec_` and the
+/// base64 of that text.
 #[must_use]
 pub fn signatures(source: &Source, id: &str, at: Timestamp, body: &[u8]) -> String {
     let head = format!("{id}.{}.", at.as_second());

@@ -30,8 +30,8 @@ struct Cached {
     refreshed_at: Option<SystemTime>,
 }
 
-/// Whether `time` is at least `limit` ago by the wall clock, which goes on while a container is frozen. A time in the future, after
-/// the clock was set back, counts as long ago.
+/// Whether `time` is at least `limit` ago by the wall clock, which goes on while a container is frozen. A time in the
+/// future, after the clock was set back, counts as long ago.
 fn is_older_than(limit: Duration, time: SystemTime) -> bool {
     time.elapsed().map_or(true, |age| age >= limit)
 }
@@ -48,8 +48,8 @@ pub enum SourcesUnavailable {
 }
 
 impl SourceCache {
-    /// Parses `WEBHOOK_SOURCES` at once, or leaves the secret to the first request. Where neither variable is set there are no
-    /// sources, and every request is rejected.
+    /// Parses `WEBHOOK_SOURCES` at once, or leaves the secret to the first request. Where neither variable is set there
+    /// are no sources, and every request is rejected.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secret = environment.webhook_sources().unwrap_or_else(|| {
             tracing::warn!(
@@ -86,8 +86,8 @@ impl SourceCache {
         }
     }
 
-    /// Sources that may be newer than `rejected_by`, by which a request was rejected: read now, or already read for another
-    /// request. `None` if there are none, or they were read a moment ago.
+    /// Sources that may be newer than `rejected_by`, by which a request was rejected: read now, or already read for
+    /// another request. `None` if there are none, or they were read a moment ago.
     pub async fn refresh(&self, rejected_by: &Arc<Sources>, deadline: Deadline) -> Option<Arc<Sources>> {
         if self.secret.given().is_some() {
             return None;

@@ -50,8 +50,8 @@ pub(super) fn migrations(facts: &Facts) -> Check {
     )
 }
 
-/// The migrations have been applied in a schema that the role does not look into. The advice is not to migrate again: that
-/// would create a second, empty set of tables.
+/// The migrations have been applied in a schema that the role does not look into. The advice is not to migrate again:
+/// that would create a second, empty set of tables.
 fn outside_search_path(found: &SchemaOutsideSearchPath, role: &str, why: &'static str) -> Check {
     let SchemaOutsideSearchPath { schema, may_use, search_path } = found;
     let (observed, advice) = if *may_use {
@@ -101,8 +101,8 @@ pub(super) fn rights(facts: &Facts) -> Check {
     )
 }
 
-/// The `GRANT` statements for the privileges that the role lacks. A few are granted one by one, because somebody may have
-/// had a reason to withhold the others.
+/// The `GRANT` statements for the privileges that the role lacks. A few are granted one by one, because somebody may
+/// have had a reason to withhold the others.
 fn grants(facts: &Facts) -> String {
     let role = &facts.server.role;
     let lacking: Vec<_> = facts.tables.iter().filter(|table| !table.lacks.is_empty()).collect();

@@ -80,8 +80,8 @@ fn assert_only_finding(facts: Value, name: &str, verdict: Verdict, seen: &str) {
     assert!(found[0].advice.is_some(), "{found:#?}");
 }
 
-/// Each row has the facts that go wrong, as JSON pointers with values; the one check that must report it, its verdict, and a
-/// part of what it observes.
+/// Each row has the facts that go wrong, as JSON pointers with values; the one check that must report it, its verdict,
+/// and a part of what it observes.
 #[test]
 fn each_problem_is_reported_by_its_own_check_and_no_other() {
     let table = [

@@ -86,8 +86,8 @@ pub(super) fn alerts(facts: &Facts) -> Check {
     }
 }
 
-/// The check of a table that could not be queried. It is not counted as trouble here, since other checks do so: `migrations`
-/// names a missing table, `rights` a missing privilege, and `locks` the session that holds a lock.
+/// The check of a table that could not be queried. It is not counted as trouble here, since other checks do so:
+/// `migrations` names a missing table, `rights` a missing privilege, and `locks` the session that holds a lock.
 fn not_queried<T>(name: &'static str, result: &QueryResult<T>, why: &'static str) -> Check {
     let observed = match result {
         QueryResult::NotReadable => "the role may not read the table",

@@ -38,7 +38,7 @@ pub struct Replicas {
 pub struct ReplicaFacts {
     /// Whether it is in recovery, as every replica is.
     pub in_recovery: bool,
-    /// How far it is behind, in seconds: the age of the last change that it has applied, or of its start before the first.
-    /// 0 while there is nothing to apply.
+    /// How far it is behind, in seconds: the age of the last change that it has applied, or of its start before the
+    /// first. 0 while there is nothing to apply.
     pub lag_seconds: f64,
 }

@@ -1,17 +1,17 @@
 -- Ends the attempts of one run. One array entry an attempt: $1 jobs, $2 attempt numbers, $3 states, $4 outcomes,
--- $5 statuses of the answers, $6 their redacted beginnings, $7 seconds until the next attempt.
--- A word counts only while its attempt is the latest and still open: a late worker, and the same words sent again,
--- change nothing.
-WITH said AS (
+-- $5 statuses of the responses, $6 their redacted beginnings, $7 seconds until the next attempt.
+-- A result is accepted only while its attempt is the latest and still open: a late worker, and the same results sent
+-- again, change nothing.
+WITH result AS (
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) AS t (id, attempt, state, outcome, status, answer_head, wait)
 ),
 ended AS (
     UPDATE jobs SET
-        state = said.state, claim = NULL, outcome = said.outcome, status = said.status, answer_head = said.answer_head,
-        run_at = CASE WHEN said.state = 'waiting' THEN now() + make_interval(secs => said.wait) ELSE jobs.run_at END,
-        ended_at = CASE WHEN said.state <> 'waiting' THEN now() END
-    FROM said
-    WHERE jobs.id = said.id AND jobs.attempt = said.attempt AND jobs.claim IS NOT NULL
+        state = result.state, claim = NULL, outcome = result.outcome, status = result.status, answer_head = result.answer_head,
+        run_at = CASE WHEN result.state = 'waiting' THEN now() + make_interval(secs => result.wait) ELSE jobs.run_at END,
+        ended_at = CASE WHEN result.state <> 'waiting' THEN now() END
+    FROM result
+    WHERE jobs.id = result.id AND jobs.attempt = result.attempt AND jobs.claim IS NOT NULL
     RETURNING jobs.event, jobs.source, jobs.state, jobs.outcome
 ),
 alerted AS (

@@ -59,8 +59,8 @@ pub struct ScanStatsQuery {
 }
 
 impl ScanStatsQuery {
-    /// Reads the query's parameters, and names every one that is wrong. The default period is the last 30 days, or the last 24
-    /// hours where scans are grouped by hour.
+    /// Reads the query's parameters, and names every one that is wrong. The default period is the last 30 days, or the
+    /// last 24 hours where scans are grouped by hour.
     pub fn parse(pairs: &[(String, String)]) -> Result<Self, InvalidFields> {
         // Whole seconds, including the current one.
         let now = Timestamp::from_second(Timestamp::now().as_second() + 1).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The effects of events on accounts and transactions.
 //!
-//! Events that are not in a vendor's own form are read like this: `account.*` has `accountId` or `externalId`, `status`, and any
-//! attributes; `transaction.*` has `transactionId` or `externalId`, `accountId`, `amount`, `currency`, `status`, and any
-//! attributes.
+//! Events that are not in a vendor's own form are read like this: `account.*` has `accountId` or `externalId`,
+//! `status`, and any attributes; `transaction.*` has `transactionId` or `externalId`, `accountId`, `amount`,
+//! `currency`, `status`, and any attributes.
 
 mod finality;
 mod values;
@@ -19,8 +19,8 @@ pub(super) use values::{amount, attributes, currency, take, time};
 /// The most characters that a status may have.
 pub const MAX_STATUS: usize = 64;
 
-/// A change to one account or transaction. It applies only if its [`precedence`](Effect::precedence) is not lower than that of
-/// the stored state.
+/// A change to one account or transaction. It applies only if its [`precedence`](Effect::precedence) is not lower than
+/// that of the stored state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// The new state of an account.
@@ -58,9 +58,9 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Decides which of two states of a row is kept: the later one, and of two at the same time the more final one. Of equal
-    /// ones, that which arrives last replaces the other, so that a row is replaced if
-    /// `(new.occurred_at, new.finality) >= (old.occurred_at, old.finality)`.
+    /// Decides which of two states of a row is kept: the later one, and of two at the same time the more final one. Of
+    /// equal ones, that which arrives last replaces the other, so that a row is replaced if `(new.occurred_at,
+    /// new.finality) >= (old.occurred_at, old.finality)`.
     #[must_use]
     pub fn precedence(&self) -> (Timestamp, i16) {
         match self {

@@ -48,9 +48,10 @@ pub(in crate::webhook) fn attributes(data: Map<String, Value>) -> Result<Value, 
     Ok(attributes)
 }
 
-/// Reads a time in RFC 3339 with an offset, or a Unix time in seconds, with or without a fraction, or in milliseconds. Numbers
-/// from 10^11 on are milliseconds: as seconds, they would be after the year 5138. The time is cut to microseconds, which is
-/// PostgreSQL's resolution. Years before 1 are out of range, because PostgreSQL writes them differently or not at all.
+/// Reads a time in RFC 3339 with an offset, or a Unix time in seconds, with or without a fraction, or in milliseconds.
+/// Numbers from 10^11 on are milliseconds: as seconds, they would be after the year 5138. The time is cut to
+/// microseconds, which is PostgreSQL's resolution. Years before 1 are out of range, because PostgreSQL writes them
+/// differently or not at all.
 pub(in crate::webhook) fn time(value: &Value) -> Result<Timestamp, InvalidEffect> {
     let wrong = |problem| InvalidEffect { field: "occurredAt", problem };
     let time = match value {

@@ -105,7 +105,8 @@ impl Request<'_> {
         self.signs_body_alone().then(|| self.digest(topic.unwrap_or_default().as_bytes(), raw))
     }
 
-    /// Hashes the source's name, `topic` and `raw`. Names and topics contain no NUL, so it separates them unambiguously.
+    /// Hashes the source's name, `topic` and `raw`. Names and topics contain no NUL, so it separates them
+    /// unambiguously.
     fn digest(&self, topic: &[u8], raw: &[u8]) -> String {
         let hash = Sha256::new().chain_update(self.source.name.as_bytes()).chain_update([0]);
         let hash = hash.chain_update(topic).chain_update([0]).chain_update(raw);

@@ -42,7 +42,8 @@ impl<'a> EventFields<'a> {
         Ok(fields)
     }
 
-    /// Reads Slack's wrapper around an event: `{"type": "event_callback", "event_id", "event_time", "event": {"type"}}`.
+    /// Reads Slack's wrapper around an event: `{"type": "event_callback", "event_id", "event_time", "event":
+    /// {"type"}}`.
     fn add_slack(&mut self, item: &'a str) -> Result<(), serde_json::Error> {
         let [id, time, event] = raw_json::members(item, &["event_id", "event_time", "event"])?;
         self.id = id.or(self.id);

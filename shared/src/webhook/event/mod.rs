@@ -1,9 +1,9 @@
 //! Reads the events of a verified request, each with the id by which a duplicate is recognised, and with its effects.
 //!
-//! Nothing that is verified gets lost. Bodies that are not JSON are refused; everything else, however strange, is an event to
-//! be stored, with an [`InvalidEffect`] where its effects are not valid. This includes nesting of any depth, half surrogate
-//! pairs, numbers beyond the range of a double, and U+0000. The raw bytes must therefore be stored as `bytea`: only the other
-//! fields of [`Envelope`] can be stored as `text` and `jsonb`.
+//! Nothing that is verified gets lost. Bodies that are not JSON are refused; everything else, however strange, is an
+//! event to be stored, with an [`InvalidEffect`] where its effects are not valid. This includes nesting of any depth,
+//! half surrogate pairs, numbers beyond the range of a double, and U+0000. The raw bytes must therefore be stored as
+//! `bytea`: only the other fields of [`Envelope`] can be stored as `text` and `jsonb`.
 
 mod envelope;
 mod fields;
@@ -29,8 +29,8 @@ pub enum Message<'a> {
     Event(Envelope<'a>),
     /// `[…]` or `{"events": […]}`: up to [`MAX_BATCH`] events, in their order.
     Batch(Vec<Envelope<'a>>),
-    /// Slack's `url_verification` (<https://docs.slack.dev/reference/events/url_verification>), which is not an event: the text
-    /// to respond with.
+    /// Slack's `url_verification` (<https://docs.slack.dev/reference/events/url_verification>), which is not an event:
+    /// the text to respond with.
     Challenge(String),
 }
 
@@ -50,11 +50,11 @@ pub enum ParseError {
 pub struct Envelope<'a> {
     /// The event's id, which is unique within its source: 1 to 255 characters without U+0000.
     ///
-    /// It is the id in the body; or else the one in the headers, in a batch followed by `#` and the item's index; or else
-    /// `sha256:` and the hash of source and content. For GitHub and Shopify the header comes first.
+    /// It is the id in the body; or else the one in the headers, in a batch followed by `#` and the item's index; or
+    /// else `sha256:` and the hash of source and content. For GitHub and Shopify the header comes first.
     pub event_id: String,
-    /// The event's type, such as `account.updated`: 1 to 255 characters without U+0000. `None` where the sender sent none, or
-    /// none that can be stored.
+    /// The event's type, such as `account.updated`: 1 to 255 characters without U+0000. `None` where the sender sent
+    /// none, or none that can be stored.
     pub event_type: Option<String>,
     /// When it happened, by the sender's clock, in microseconds.
     pub occurred_at: Option<Timestamp>,
@@ -62,9 +62,9 @@ pub struct Envelope<'a> {
     pub effects: Result<Vec<Effect>, InvalidEffect>,
     /// The event as it was sent: the whole body, or the event's part of a batch.
     pub raw: &'a [u8],
-    /// For GitHub and Shopify, whose signatures do not cover the id: `sha256:` and the hash of all that is signed, of the source,
-    /// and of Shopify's topic, since Shopify sends one body under several topics. Whoever has seen such a request can send it
-    /// again under a new id; an event with a digest that is known already is such a replay.
+    /// For GitHub and Shopify, whose signatures do not cover the id: `sha256:` and the hash of all that is signed, of
+    /// the source, and of Shopify's topic, since Shopify sends one body under several topics. Whoever has seen such a
+    /// request can send it again under a new id; an event with a digest that is known already is such a replay.
     pub signed_digest: Option<String>,
 }
 

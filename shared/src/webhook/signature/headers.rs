@@ -9,8 +9,8 @@ use super::error::SignatureError;
 use crate::digits::parse_digits;
 use crate::webhook::source::Scheme;
 
-/// The most signatures that a request may have. Senders send one for each active secret. Each costs a comparison, and an
-/// ed25519 signature a pass over the body.
+/// The most signatures that a request may have. Senders send one for each active secret. Each costs a comparison, and
+/// an ed25519 signature a pass over the body.
 const MAX_CANDIDATES: usize = 16;
 
 /// What the headers of a request say. Nothing of it is verified yet.
@@ -46,9 +46,9 @@ impl SignatureHeaders {
     }
 }
 
-/// Reads `webhook-signature: v1,BASE64 v1a,BASE64`
-/// ([Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks)). The comma separates version and signature,
-/// and also two such headers that a gateway has joined, so the list is read word by word: a version, then its signature.
+/// Reads `webhook-signature: v1,BASE64 v1a,BASE64` ([Standard
+/// Webhooks](https://github.com/standard-webhooks/standard-webhooks)). The comma separates version and signature, and
+/// also two such headers that a gateway has joined, so the list is read word by word: a version, then its signature.
 ///
 /// Svix, where the scheme comes from, sends the same three headers as `svix-…`. The two families are not mixed.
 fn standard(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
@@ -113,8 +113,8 @@ fn github(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     })
 }
 
-/// Reads `X-Shopify-Hmac-Sha256: BASE64` (<https://shopify.dev/docs/apps/build/webhooks/subscribe/https>). The id is not
-/// signed.
+/// Reads `X-Shopify-Hmac-Sha256: BASE64` (<https://shopify.dev/docs/apps/build/webhooks/subscribe/https>). The id is
+/// not signed.
 fn shopify(headers: &HeaderMap) -> Result<SignatureHeaders, SignatureError> {
     let event = optional(headers, "x-shopify-event-id")?;
     let delivery = optional(headers, "x-shopify-webhook-id")?;
@@ -150,8 +150,8 @@ fn all<'h>(headers: &'h HeaderMap, name: &str) -> Result<Vec<&'h str>, Signature
     if values.is_empty() { Err(SignatureError::MissingHeader) } else { Ok(values) }
 }
 
-/// The value of a header that may have one value. It may be repeated, on several lines or joined by commas, as long as the
-/// value is the same each time.
+/// The value of a header that may have one value. It may be repeated, on several lines or joined by commas, as long as
+/// the value is the same each time.
 fn optional<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, SignatureError> {
     if !headers.contains_key(name) {
         return Ok(None);
@@ -188,7 +188,8 @@ fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64_STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// Decodes lower-case hexadecimal, as every sender writes it: upper case would be a second spelling of the same signature.
+/// Decodes lower-case hexadecimal, as every sender writes it: upper case would be a second spelling of the same
+/// signature.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let is_lower = !text.bytes().any(|b| b.is_ascii_uppercase());

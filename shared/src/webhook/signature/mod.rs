@@ -27,11 +27,11 @@ pub struct Verified {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Verifies that these headers and this body were signed with one of the source's secrets, within the source's tolerance of
-/// `now`.
+/// Verifies that these headers and this body were signed with one of the source's secrets, within the source's
+/// tolerance of `now`.
 ///
-/// A signed time exactly as old as the tolerance is accepted, as in the senders' own libraries. A signed time further in the
-/// future than the tolerance is refused for every scheme, which Stripe's libraries do not do.
+/// A signed time exactly as old as the tolerance is accepted, as in the senders' own libraries. A signed time further
+/// in the future than the tolerance is refused for every scheme, which Stripe's libraries do not do.
 pub fn verify(
     source: &Source,
     headers: &HeaderMap,

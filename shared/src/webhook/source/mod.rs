@@ -5,8 +5,8 @@
 //!             "forwardUrl": "https://app.example/hooks", "forwardSecret": "whsec_BASE64", "toleranceSeconds": 300}}
 //! ```
 //!
-//! It fails closed: one wrong field refuses the whole configuration, so that a typing error cannot leave a source unverified.
-//! Errors name the source and the field, and never hold a value.
+//! It fails closed: one wrong field refuses the whole configuration, so that a typing error cannot leave a source
+//! unverified. Errors name the source and the field, and never hold a value.
 
 mod error;
 mod object_entries;
@@ -45,11 +45,11 @@ pub struct Source {
     /// The configuration is trusted, but name resolution is not: whoever sends to it must refuse private and link-local
     /// addresses after resolving the host, and must not follow redirects.
     pub forward_url: Option<Url>,
-    /// The secret that forwarded events are signed with, in Standard Webhooks' form. Without it they are signed with each of
-    /// the source's own HMAC secrets, so that a rotation carries over to the receiver.
+    /// The secret that forwarded events are signed with, in Standard Webhooks' form. Without it they are signed with
+    /// each of the source's own HMAC secrets, so that a rotation carries over to the receiver.
     pub forward_secret: Option<Secret>,
-    /// How far the signed time may be from now, in the past or the future. It has no effect for GitHub and Shopify, which sign
-    /// no time.
+    /// How far the signed time may be from now, in the past or the future. It has no effect for GitHub and Shopify,
+    /// which sign no time.
     pub tolerance: Duration,
 }
 

@@ -18,7 +18,8 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
 /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks) asks.
 const MIN_SIGNING_KEY: usize = 24;
 
-/// A secret that a source is configured with. It has no `Debug`, no `Display` and no accessor outside of the webhook module:
+/// A secret that a source is configured with. It has no `Debug`, no `Display` and no accessor outside of the webhook
+/// module:
 ///
 /// ```compile_fail
 /// fn shows<T: std::fmt::Debug>() {}
@@ -35,8 +36,8 @@ pub(in crate::webhook) enum Key {
 }
 
 impl Secret {
-    /// Reads a secret as it is configured. Standard Webhooks encodes keys in base64; with every other scheme the key is the
-    /// text itself, including Stripe's `whsec_`.
+    /// Reads a secret as it is configured. Standard Webhooks encodes keys in base64; with every other scheme the key is
+    /// the text itself, including Stripe's `whsec_`.
     pub(super) fn parse(text: &str, scheme: Scheme) -> Result<Self, Problem> {
         if text.trim().is_empty() {
             return Err(Problem::Empty);

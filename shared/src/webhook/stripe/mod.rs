@@ -1,9 +1,10 @@
 //! The effects of Stripe's events: customers are accounts; charges, payment intents and refunds are transactions.
 //!
-//! What an event is about is decided by the `object` member of the object in it, not by the event's type: events of the type
-//! `customer.*` are also about subscriptions and cards, those of the type `charge.*` also about disputes and refunds. Other
-//! objects have no effect. A payment appears twice, as a payment intent and as a charge; the attribute `object` tells these
-//! rows apart, so that a sum must choose one kind. The format is described in <https://docs.stripe.com/api/events/object>.
+//! What an event is about is decided by the `object` member of the object in it, not by the event's type: events of the
+//! type `customer.*` are also about subscriptions and cards, those of the type `charge.*` also about disputes and
+//! refunds. Other objects have no effect. A payment appears twice, as a payment intent and as a charge; the attribute
+//! `object` tells these rows apart, so that a sum must choose one kind. The format is described in
+//! <https://docs.stripe.com/api/events/object>.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
@@ -12,7 +13,8 @@ use super::effect::{Effect, MAX_STATUS, amount, attributes, currency, finality, 
 use super::invalid_effect::{FieldProblem, InvalidEffect};
 use super::raw_json;
 
-/// The members of a customer that are stored: enough to recognise it, but no address, telephone number or means of payment.
+/// The members of a customer that are stored: enough to recognise it, but no address, telephone number or means of
+/// payment.
 const CUSTOMER_ATTRIBUTES: [&str; 10] = [
     "object",
     "email",
@@ -26,7 +28,8 @@ const CUSTOMER_ATTRIBUTES: [&str; 10] = [
     "created",
 ];
 
-/// The members of a charge, payment intent or refund that are stored: what links it to others, and what explains its status.
+/// The members of a charge, payment intent or refund that are stored: what links it to others, and what explains its
+/// status.
 const TRANSACTION_ATTRIBUTES: [&str; 18] = [
     "object",
     "payment_intent",
@@ -114,8 +117,8 @@ fn transaction(
     })
 }
 
-/// The status of a charge. Stripe's own `status` stays `succeeded` whatever happens to the charge later, which only other
-/// members say.
+/// The status of a charge. Stripe's own `status` stays `succeeded` whatever happens to the charge later, which only
+/// other members say.
 fn charge_status(event_type: &str, charge: &Map<String, Value>) -> Result<String, InvalidEffect> {
     let is = |field: &str, value: bool| charge.get(field) == Some(&Value::Bool(value));
     let refunded = charge.get("amount_refunded").and_then(Value::as_i64).unwrap_or(0);
