@@ -8,7 +8,7 @@ use local::Supervisor;
 use local::postgres::{Installation, OLDEST};
 use shared::config::Environment;
 use tessera_postgres::DatabaseConfig;
-use tessera_postgres::secrets::{Secret, Source};
+use tessera_postgres::secrets::{Secret, SecretSource};
 
 use super::Options;
 use super::cluster::Cluster;
@@ -52,7 +52,7 @@ impl Database {
         let client = match self {
             Self::Given => connect::direct().await?,
             Self::Private(cluster) => {
-                let source = Source::Given(Secret::new(&cluster.url));
+                let source = SecretSource::Given(Secret::new(&cluster.url));
                 connect::open(DatabaseConfig::new("the private database", source)).await?
             }
         };

@@ -55,7 +55,7 @@ pub(super) async fn open(
                 diagnosis.name(),
                 host.name,
                 host.port,
-                diagnosis.seen()
+                diagnosis.summary()
             ),
             WHY,
         )

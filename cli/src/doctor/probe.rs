@@ -102,7 +102,7 @@ pub(super) async fn burst(url: &DatabaseUrl, config: &DatabaseConfig, trust: &Tr
         ),
         None => format!("{BURST} connections at once, all served within {}", format_duration(took)),
         Some(first) => {
-            format!("{} of {BURST} connections at once got no turn: {}", failures.len(), first.seen())
+            format!("{} of {BURST} connections at once got no turn: {}", failures.len(), first.summary())
         }
     };
     let advice = failures.first().copied().unwrap_or(Diagnosis::Other).advice();

@@ -63,7 +63,7 @@ fn failed_check(name: &'static str, verdict: Verdict, why: &'static str, error: 
         }
         _ => Diagnosis::Other,
     };
-    Check::ok(name, format!("{}: {}", diagnosis.name(), diagnosis.seen()), why).when(
+    Check::ok(name, format!("{}: {}", diagnosis.name(), diagnosis.summary()), why).when(
         true,
         verdict,
         health::advice(diagnosis),

@@ -1,7 +1,7 @@
-//! Asking a server to stop a statement, over a connection of its own, and waiting until it has understood.
+//! Asks a server to cancel a statement, over a connection of its own, and waits until the server has read the request.
 //!
-//! The driver hangs up as soon as the request is written. PgBouncer takes that for a change of mind and drops the request;
-//! libpq waits for the server to hang up first, and so does this.
+//! The driver closes the connection as soon as the request is written, upon which PgBouncer drops the request. libpq
+//! waits until the server closes the connection, and so does this module.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres::{CancelToken, Config, Error, NoTls, Socket};
 
-/// Sends the request and waits until the server hangs up. The caller sets the limit.
+/// Sends the request and waits until the server closes the connection. The caller limits the time.
 pub(crate) async fn cancel(
     config: &Config,
     tls: Option<&MakeTlsConnector>,
@@ -28,7 +28,7 @@ pub(crate) async fn cancel(
             let port = config.get_ports().first().copied().unwrap_or(5432);
             match TcpStream::connect((host.as_str(), port)).await {
                 Ok(socket) => token.cancel_query_raw(WaitForEof(socket), NoTls).await,
-                // The driver's own attempt says what is wrong.
+                // The driver's own attempt returns the error.
                 Err(_) => token.cancel_query(NoTls).await,
             }
         }
@@ -36,7 +36,7 @@ pub(crate) async fn cancel(
     }
 }
 
-/// A stream that ends when its peer ends it: to shut it down is to wait for that.
+/// A stream whose shutdown waits until the peer closes it.
 struct WaitForEof<S>(S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for WaitForEof<S> {
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WaitForEof<S> {
         loop {
             let mut bytes = [0; 64];
             let mut buffer = ReadBuf::new(&mut bytes);
-            // However the peer hangs up, it has.
+            // An error means that the peer has closed the connection, too.
             if ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer)).is_err()
                 || buffer.filled().is_empty()
             {
@@ -86,7 +86,7 @@ type Connector = <MakeTlsConnector as MakeTlsConnect<Socket>>::TlsConnect;
 type Encrypted = <MakeTlsConnector as MakeTlsConnect<Socket>>::Stream;
 type ConnectError = <Connector as TlsConnect<Socket>>::Error;
 
-/// Makes connectors whose streams wait for their peer to hang up.
+/// Makes connectors for streams whose shutdown waits until the peer closes them.
 struct WaitForEofTls(MakeTlsConnector);
 
 struct WaitForEofConnector(Connector);

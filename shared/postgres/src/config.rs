@@ -1,4 +1,4 @@
-//! Where a database is, whom to trust there, and how long to wait for it.
+//! How to reach a database: its connection string, the authorities to trust, and time limits.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -6,36 +6,37 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::observer::{self, Observer};
-use crate::secrets::{Secret, Source};
+use crate::secrets::{Secret, SecretSource};
 use crate::url::{DatabaseUrl, RdsSecret};
 
-/// Limit of one try to connect, name resolution, TLS and authentication included, unless the URL has a `connect_timeout`.
+/// How long one attempt to connect may take, including name resolution, TLS and authentication, unless the URL has a
+/// `connect_timeout`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Limit of one statement, unless the URL has a `statement_timeout`.
+/// How long one statement may take, unless the URL has a `statement_timeout`.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach one database.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
-    /// Where its connection string comes from.
-    pub source: Source,
-    /// The environment variable that named it, for messages.
+    /// Where the connection string is read from.
+    pub source: SecretSource,
+    /// The environment variable that it comes from, for messages.
     pub variable: &'static str,
     /// A path or the PEM text of the authorities to trust for the database, usually from `DATABASE_CA`.
     pub authorities: Option<String>,
-    /// What the database's own views show of this process, up to 63 bytes.
+    /// The `application_name` of its connections, of up to 63 bytes, by which the server's views show them.
     pub application_name: String,
-    /// Whom to tell what happens between requests and the database.
+    /// The function that is called for each event between requests and the database.
     pub observer: Observer,
 }
 
-/// A variable holds something that cannot be used. Says what is wrong, and never the variable's value.
+/// A variable has a value that cannot be used. The error says what is wrong, and never holds the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct ConfigError {
     /// The variable's name.
     pub variable: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub problem: String,
 }
 
@@ -46,16 +47,16 @@ impl ConfigError {
 }
 
 impl DatabaseConfig {
-    /// The database whose connection string `source` has, with no authorities of its own and nobody who counts.
-    /// `variable` is named in errors and warnings.
+    /// Configures a database by its connection string alone, with the system's authorities and no observer. `variable`
+    /// is named in errors and warnings.
     #[must_use]
-    pub fn new(variable: &'static str, source: Source) -> Self {
+    pub fn new(variable: &'static str, source: SecretSource) -> Self {
         let application_name = env!("CARGO_PKG_NAME").to_owned();
         Self { source, variable, authorities: None, application_name, observer: observer::ignore }
     }
 
-    /// Understands what the source held: a connection string, `{"DATABASE_URL": …}`, or the fields that RDS writes into
-    /// a secret.
+    /// Parses what was read from the source: a connection string, `{"DATABASE_URL": …}`, or the fields that RDS writes
+    /// into a secret.
     pub fn parse(&self, text: &Secret) -> Result<DatabaseUrl, ConfigError> {
         let text = text.expose();
         if text.trim_start().starts_with('{') {
@@ -67,7 +68,7 @@ impl DatabaseConfig {
     fn parse_json(&self, text: &str) -> Result<DatabaseUrl, ConfigError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Shape {
+        enum SecretForm {
             Url {
                 #[serde(rename = "DATABASE_URL")]
                 url: String,
@@ -75,8 +76,8 @@ impl DatabaseConfig {
             Rds(RdsSecret),
         }
         let url = match serde_json::from_str(text) {
-            Ok(Shape::Url { url }) => DatabaseUrl::parse(&url),
-            Ok(Shape::Rds(secret)) => DatabaseUrl::from_rds_secret(&secret),
+            Ok(SecretForm::Url { url }) => DatabaseUrl::parse(&url),
+            Ok(SecretForm::Rds(secret)) => DatabaseUrl::from_rds_secret(&secret),
             Err(_) => {
                 let problem =
                     "the secret is neither a URL, nor {\"DATABASE_URL\": …}, nor of the form that RDS writes";
@@ -93,7 +94,7 @@ mod tests {
 
     fn parse(variable: &'static str, text: &str) -> Result<DatabaseUrl, ConfigError> {
         let secret = Secret::new(text);
-        DatabaseConfig::new(variable, Source::Given(secret.clone())).parse(&secret)
+        DatabaseConfig::new(variable, SecretSource::Given(secret.clone())).parse(&secret)
     }
 
     #[test]
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_have_any_of_three_shapes() {
+    fn a_secret_may_have_any_of_three_forms() {
         for text in [
             "postgres://u:p@db.example/app",
             r#"{"DATABASE_URL": "postgres://u:p@db.example/app"}"#,

@@ -1,8 +1,8 @@
-//! A connection that requests share: their statements are pipelined, and each is answered in its turn.
+//! A connection that requests share: their statements are pipelined.
 //!
-//! PostgreSQL answers a connection's statements one after the other, so the oldest unanswered one holds up the others, and
-//! a connection that died without a word holds up all. The request whose statement is the oldest looks after both: when
-//! its answer does not come, it asks the server to cancel the statement. If the server obeys, the connection is alive and
+//! PostgreSQL answers a connection's statements one after the other, so the oldest unanswered one holds up the others,
+//! and a connection that was lost unnoticed holds up all. The request whose statement is the oldest watches for both:
+//! if no response comes, it asks the server to cancel the statement. If the server does, the connection is alive and
 //! the statement was slow; if it does not, the connection is dead. No ping is ever sent.
 
 use std::borrow::Cow;
@@ -19,55 +19,58 @@ use crate::failure::Failure;
 use crate::plans::function;
 use crate::statement::{Parameters, Statement};
 
-/// A connection idle for longer is not used again: gateways and load balancers drop idle sockets after about 350 s
-/// without a word, and keepalives stop while a container is frozen.
+/// How long a connection may be idle before it is not used again. Gateways and load balancers drop idle connections
+/// silently after about 350 s, and no keepalives are sent while a container is frozen.
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
-/// A container idle for longer has probably been frozen, and its connection may be dead without knowing.
+/// How long a connection may be idle before the container has probably been frozen, and the connection may be dead
+/// unnoticed.
 const FREEZE_SUSPECTED_AFTER: Duration = Duration::from_secs(2);
-/// How long the first answer after such a pause is waited for: ten times what a statement takes, short enough to leave
-/// a request that meets a dead connection within 1.5 s.
+/// How long to wait for the first response after a probable freeze: ten times what a statement takes, and short enough
+/// that a request on a dead connection is answered within 1.5 s.
 const PATIENCE_AFTER_FREEZE: Duration = Duration::from_millis(500);
-/// How long an answer is waited for on a connection that was used a moment ago.
+/// How long to wait for a response on a connection that was used a moment ago.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the oldest statement may hold up others before it is moved to an overflow connection.
 const BLOCKING_PATIENCE: Duration = Duration::from_millis(400);
-/// How often a request that waits looks at the state of the connection.
+/// How often a waiting request checks the state of the connection.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How long closing may take: Lambda allows 500 ms after SIGTERM.
+/// How long closing may take. Lambda allows 500 ms after SIGTERM
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
 const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
 
-/// One connection and the statements on it.
+/// A connection, and the statements that are in flight on it.
 pub(crate) struct Connection {
     client: Client,
-    // Dropped after the client, whose end it waits for.
+    // Dropped after the client, since the task ends when the client is gone.
     task: ConnectionTask,
     endpoint: Arc<Endpoint>,
     pipeline: Mutex<Pipeline>,
 }
 
-/// Statements sent and answered: the oldest unanswered one is number `answered + 1`.
+/// Counts the statements that were sent and answered. The oldest unanswered one has the number `answered + 1`.
 struct Pipeline {
     sent: u64,
     answered: u64,
-    /// By the wall clock, which goes on while a container is frozen; the monotonic one may not.
+    /// When a statement was last sent or answered, by the wall clock, since the monotonic clock may stop while a
+    /// container is frozen.
     last_used: SystemTime,
-    /// A request went without waiting for its answer: whose answer is next can no longer be told.
+    /// Whether a request was dropped before its response, so that it is no longer known whose response comes next.
     abandoned: bool,
 }
 
-/// Why a statement has no rows.
+/// Why a statement has returned no rows.
 pub(crate) enum RunError {
-    /// It failed.
+    /// The statement, or the connection, failed.
     Failed(Failure),
-    /// It was cancelled since its answer did not come; the server obeyed, so the connection is alive.
+    /// The statement was cancelled because no response came. The server did cancel it, so the connection is alive.
     Slow,
-    /// There is no function that keeps its plan; nothing was done.
+    /// There is no function that keeps the statement's plan; nothing was done.
     PlanMissing,
-    /// It was cancelled since it held up others. The permit is for an overflow connection.
+    /// The statement was cancelled because it held up others. The permit is for an overflow connection.
     BlockingOthers(OwnedSemaphorePermit),
 }
 
-/// How a statement is put to the server.
+/// What is sent of a statement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Its text, which the server plans.
@@ -76,19 +79,19 @@ pub(crate) enum Form {
     Call,
 }
 
-/// Why a request waits no longer.
+/// Why a request stops waiting for its response.
 enum WaitEnded {
     Deadline,
     Slow,
     BlockingOthers(OwnedSemaphorePermit),
 }
 
-/// How long to wait for an answer before the connection is suspected to be dead.
+/// How long to wait for a response before the connection is suspected to be dead.
 #[derive(Clone, Copy)]
 pub(crate) enum ResponsePatience {
-    /// The connection was seen alive: wait as long as the statement may take.
+    /// The connection is known to be alive, so wait as long as the statement may take.
     UntilDeadline,
-    /// The connection may have died unnoticed: wait this long.
+    /// The connection may be dead unnoticed, so wait this long.
     AtMost(Duration),
 }
 
@@ -114,7 +117,7 @@ impl Connection {
         !self.client.is_closed() && !self.pipeline().abandoned && self.idle() < IDLE_LIMIT
     }
 
-    /// How long to wait for the next answer before the connection is suspected to be dead.
+    /// How long to wait for the next response before the connection is suspected to be dead.
     pub(crate) fn patience(&self) -> ResponsePatience {
         ResponsePatience::AtMost(if self.idle() > FREEZE_SUSPECTED_AFTER {
             PATIENCE_AFTER_FREEZE
@@ -133,7 +136,8 @@ impl Connection {
         self.endpoint.statement_timeout
     }
 
-    /// Sends `statement` and waits for its rows. `overflow` has a permit for each further connection that may be opened.
+    /// Sends `statement` and waits for its rows. `overflow` has a permit for each overflow connection that may be
+    /// opened.
     pub(crate) async fn run(
         &self,
         statement: &Statement,
@@ -151,8 +155,8 @@ impl Connection {
         };
         let place = self.enqueue();
         let mut query = std::pin::pin!(self.client.query_typed(&text, &typed));
-        // Polls are counted, not time alone: a process that is short of CPU time is late itself, and must not blame the
-        // server.
+        // Polls are counted instead of time: a process that is short of CPU time is late itself, which is not the
+        // server's fault.
         let mut polls = 0;
         let ended = loop {
             let next_poll = deadline.instant().min(Instant::now() + POLL_INTERVAL);
@@ -165,14 +169,14 @@ impl Connection {
                 break ended;
             }
         };
-        // Only the oldest may be cancelled: behind it, the server would stop a neighbour's statement.
+        // Only the oldest may be cancelled: for any other, the server would cancel another request's statement.
         let oldest = place.is_oldest();
         if oldest {
             self.cancel(deadline).await;
         }
         let Ok(result) = timeout(deadline.cancel_patience(), query).await else {
             if oldest {
-                // Everybody on a dead connection is told, and asks again on a new one.
+                // Every request on the dead connection fails at once, and tries again on a new one.
                 self.task.abort();
             }
             return Err(RunError::Failed(Failure::response_timeout()));
@@ -191,7 +195,8 @@ impl Connection {
         }
     }
 
-    /// Asks the server to stop what it runs, over a connection of its own. A lost request is no loss.
+    /// Asks the server to cancel what it runs, over a connection of its own. If the request gets lost, the connection
+    /// counts as dead.
     async fn cancel(&self, deadline: Deadline) {
         let cancel = self.endpoint.cancel(self.client.cancel_token());
         match timeout(deadline.cancel_patience(), cancel).await {
@@ -203,7 +208,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection and waits until the server has been told (`Terminate`).
+    /// Closes the connection, and waits until the server has got the message `Terminate`.
     pub(crate) async fn close(self) {
         let Self { client, mut task, .. } = self;
         drop(client);
@@ -212,7 +217,8 @@ impl Connection {
         }
     }
 
-    /// A clock that was set back makes it old: better a new connection than a dead one.
+    /// How long the connection has been idle. If the clock was set back it counts as idle for too long, since a new
+    /// connection is better than a dead one.
     fn idle(&self) -> Duration {
         self.pipeline().last_used.elapsed().unwrap_or(IDLE_LIMIT)
     }
@@ -229,7 +235,7 @@ impl Connection {
     }
 }
 
-/// A statement's place in the pipeline.
+/// The place of a statement in the pipeline.
 struct PipelinePlace<'a> {
     connection: &'a Connection,
     number: u64,
@@ -241,7 +247,7 @@ impl PipelinePlace<'_> {
         self.connection.pipeline().answered + 1 == self.number
     }
 
-    /// Whether to wait no longer, having waited this long as the oldest.
+    /// Why to stop waiting, after having `waited` this long as the oldest; `None` to go on.
     fn wait_ended(
         &self,
         waited: Duration,
@@ -265,7 +271,7 @@ impl PipelinePlace<'_> {
         matches!(patience, ResponsePatience::AtMost(limit) if waited >= limit).then_some(WaitEnded::Slow)
     }
 
-    /// The answer is there: the next statement is the oldest.
+    /// Records that the response has come, so that the next statement is the oldest.
     fn complete(mut self) {
         self.completed = true;
         let mut pipeline = self.connection.pipeline();

@@ -1,55 +1,55 @@
-//! The moment by which an operation must have ended.
+//! The time by which an operation must have ended.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment by which database work must end, so that an answer can still be sent.
+/// The time by which work in the database must have ended, so that a response can still be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     work_ends: Instant,
-    /// What follows it: cancelling a statement on the server, and sending the answer.
+    /// The time after it, for cancelling a statement on the server and sending the response.
     reserve: Duration,
 }
 
 impl Deadline {
-    /// What is kept back for cancelling a statement on the server and for sending the answer.
+    /// The time that is reserved for cancelling a statement on the server and sending the response.
     pub const RESERVE: Duration = Duration::from_millis(750);
 
-    /// For somebody who waits this long, and no longer, for the answer: what is left after a reserve for cancelling and
-    /// answering, which is a quarter of a very short time.
+    /// Makes the deadline of a caller who waits this long for the response: the end of that time, less the reserve for
+    /// cancelling and responding. The reserve is [`RESERVE`](Self::RESERVE), or a quarter of a shorter time.
     #[must_use]
     pub fn before_end_of(left: Duration) -> Self {
         let reserve = Self::RESERVE.min(left / 4);
         Self { work_ends: Instant::now() + left.saturating_sub(reserve), reserve }
     }
 
-    /// This long from now, with the whole reserve after it.
+    /// Makes a deadline this long from now, with the whole reserve after it.
     #[must_use]
     pub fn after(left: Duration) -> Self {
         Self { work_ends: Instant::now() + left, reserve: Self::RESERVE }
     }
 
-    /// The earlier of this deadline and `limit` from now.
+    /// Makes the earlier of this deadline and `limit` from now.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { work_ends: self.work_ends.min(Instant::now() + limit), ..self }
     }
 
-    /// The moment itself, by tokio's clock.
+    /// The time of the deadline, by tokio's clock.
     #[must_use]
     pub fn instant(self) -> Instant {
         self.work_ends
     }
 
-    /// Time left; zero when it has passed.
+    /// The time until the deadline; zero once it has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.work_ends.saturating_duration_since(Instant::now())
     }
 
-    /// How long each of two steps after the deadline may take: asking the server to cancel, and waiting until it has.
-    /// A fifth of the reserve is left for the answer.
+    /// How long each of the two steps after the deadline may take: asking the server to cancel, and waiting until it
+    /// has. A fifth of the reserve is left for the response.
     #[must_use]
     pub fn cancel_patience(self) -> Duration {
         self.reserve * 2 / 5

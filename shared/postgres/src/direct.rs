@@ -1,4 +1,4 @@
-//! A plain connection for migrations, past the pooler: the one place that needs a session of its own.
+//! A plain connection past the pooler, for migrations, which alone need a session of their own.
 
 use tokio_postgres::Client;
 
@@ -9,7 +9,8 @@ use crate::failure::{Failure, FailureKind};
 use crate::retry::Backoff;
 use crate::tls::TrustStore;
 
-/// Opens it, trying again while the database starts or wakes up, until `deadline`. It closes when the client is dropped.
+/// Opens a connection, and tries again while the database starts or wakes up, until `deadline`. The connection closes
+/// when the client is dropped. Fails if the configuration cannot be used or the database refuses the connection.
 pub async fn open(
     config: &DatabaseConfig,
     trust: &TrustStore,

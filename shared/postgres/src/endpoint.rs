@@ -1,4 +1,4 @@
-//! Where connections are opened to, read once and kept until the database refuses it.
+//! The address, credentials and TLS of a database, which are kept until the database refuses the credentials.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +20,11 @@ use crate::secrets::Secret;
 use crate::tls::TrustStore;
 use crate::url::DatabaseUrl;
 
-/// A database's address, credentials and TLS, ready for any number of connections.
+/// A database's address, credentials and TLS connector, for any number of connections.
 pub(crate) struct Endpoint {
     config: Config,
     tls: Option<MakeTlsConnector>,
-    /// The server did not understand direct TLS and was asked for TLS as ever.
+    /// Whether the server has refused direct TLS, so that TLS is requested in the usual way.
     direct_refused: AtomicBool,
     connect_timeout: Duration,
     pub(crate) statement_timeout: Duration,
@@ -33,7 +33,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Understands `text`, says what of it is not obeyed, and builds the TLS connector: once, since that is what costs.
+    /// Parses `text`, logs what of it is not obeyed, and builds the TLS connector, which is expensive and therefore
+    /// kept.
     pub(crate) fn new(
         config: &DatabaseConfig,
         trust: &TrustStore,
@@ -62,7 +63,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens a connection: name resolution, TCP, TLS and authentication within one limit.
+    /// Opens a connection, with one time limit for name resolution, TCP, TLS and authentication.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(Client, ConnectionTask), Failure> {
         let limit = deadline.within(self.connect_timeout).instant();
         match timeout_at(limit, self.open()).await {
@@ -72,8 +73,9 @@ impl Endpoint {
         }
     }
 
-    /// Direct TLS saves a round trip where the server speaks it (PostgreSQL 17, PgBouncer 1.25, Neon); others hang up on
-    /// it. They are asked for TLS as ever, which is no weaker: without TLS there is no connection in either case.
+    /// Opens a connection, with direct TLS if that is configured. Direct TLS saves a round trip where the server
+    /// supports it (PostgreSQL 17, PgBouncer 1.25, Neon). Others close the connection, and are then sent a TLS request,
+    /// which is no less secure: without TLS there is no connection in either case.
     async fn open(&self) -> Result<(Client, ConnectionTask), tokio_postgres::Error> {
         let direct = self.config.get_ssl_negotiation() == SslNegotiation::Direct;
         if !direct {
@@ -110,13 +112,14 @@ impl Endpoint {
         }
     }
 
-    /// Asks the server, over a connection of its own, to stop what another one runs.
+    /// Asks the server, over a connection of its own, to cancel what another connection runs.
     pub(crate) async fn cancel(&self, token: CancelToken) -> Result<(), tokio_postgres::Error> {
         cancel::cancel(&self.config, self.tls.as_ref(), token).await
     }
 }
 
-/// The task that moves a connection's bytes. It ends when the client is gone and the server has been told.
+/// The task that reads and writes a connection's socket. It ends when the client is dropped and the server has got
+/// `Terminate`.
 pub(crate) struct ConnectionTask {
     task: JoinHandle<()>,
     /// The client alone decides when it ends.
@@ -124,11 +127,11 @@ pub(crate) struct ConnectionTask {
 }
 
 impl ConnectionTask {
-    /// How long a connection that nobody uses any more may take to end.
-    const PATIENCE: Duration = Duration::from_secs(1);
+    /// How long a connection whose client is dropped may take to end.
+    const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
     fn spawn(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
-        // What a connection ends with, its users are told; here it is only of use to somebody who looks closely.
+        // The requests that use the connection get the error as well, so that it is only logged for debugging.
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %Failure::connecting(error), "database: connection ended");
@@ -137,7 +140,7 @@ impl ConnectionTask {
         Self { task, is_detached: false }
     }
 
-    /// Closes the socket. Whoever waits for an answer is told that there will be none.
+    /// Closes the socket, so that every request that waits for a response fails.
     pub(crate) fn abort(&self) {
         self.task.abort();
     }
@@ -153,7 +156,7 @@ impl ConnectionTask {
     }
 }
 
-/// A connection whose path is dead would wait for ever to say goodbye.
+/// Ends the task after a while, because a dead connection would wait for ever until `Terminate` is sent.
 impl Drop for ConnectionTask {
     fn drop(&mut self) {
         if self.is_detached || self.task.is_finished() {
@@ -162,14 +165,14 @@ impl Drop for ConnectionTask {
         let task = self.task.abort_handle();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                tokio::time::sleep(Self::PATIENCE).await;
+                tokio::time::sleep(Self::CLOSE_TIMEOUT).await;
                 task.abort();
             });
         }
     }
 }
 
-/// The endpoint in use, and where to read its credentials again when the database refuses them.
+/// The endpoint in use, and the source from which its credentials are read again when the database refuses them.
 pub(crate) struct EndpointResolver {
     config: DatabaseConfig,
     trust: Arc<TrustStore>,
@@ -178,14 +181,14 @@ pub(crate) struct EndpointResolver {
 
 struct Current {
     endpoint: Option<Arc<Endpoint>>,
-    /// Times in a row that the database has refused what the secret held.
+    /// How often in a row the database has refused the credentials in the secret.
     refusals: u32,
-    /// The secret is not read again before.
+    /// The time before which the secret is not read again.
     not_before: Instant,
 }
 
 impl EndpointResolver {
-    /// A connection string that was given is checked here and now, in the init phase; a secret is read at first use.
+    /// Parses a connection string from the environment at once; a secret is read at the first use.
     pub(crate) fn new(config: DatabaseConfig, trust: Arc<TrustStore>) -> Result<Self, ConfigError> {
         let endpoint = match config.source.given() {
             Some(text) => Some(Arc::new(Endpoint::new(&config, &trust, text)?)),
@@ -195,14 +198,15 @@ impl EndpointResolver {
         Ok(Self { config, trust, current: Mutex::new(current) })
     }
 
-    /// Reads and checks nothing before the first use.
+    /// Reads and parses nothing before the first use.
     pub(crate) fn lazy(config: DatabaseConfig, trust: Arc<TrustStore>) -> Self {
         let current = Current { endpoint: None, refusals: 0, not_before: Instant::now() };
         Self { config, trust, current: Mutex::new(current) }
     }
 
-    /// The endpoint, from a secret that is read if need be. Where the database refuses what the secret holds, reads are
-    /// apart as [`refresh_pause`] says; a request that cannot wait for the next fails at once, without a read or a login.
+    /// Returns the endpoint, and reads the secret if need be. As long as the database refuses the credentials in the
+    /// secret, the pauses between reads are those of [`refresh_pause`]. A request that cannot wait for the next read
+    /// fails at once, without reading or connecting.
     pub(crate) async fn resolve(&self, deadline: Deadline) -> Result<Arc<Endpoint>, Failure> {
         let mut current = self.current.lock().await;
         if let Some(endpoint) = current.endpoint.as_ref() {
@@ -223,17 +227,17 @@ impl EndpointResolver {
         Ok(Arc::clone(current.endpoint.insert(Arc::new(endpoint))))
     }
 
-    /// Whether reading again may give other credentials.
+    /// Whether reading the source again may give other credentials.
     pub(crate) fn can_refresh(&self) -> bool {
         self.config.source.given().is_none()
     }
 
-    /// Notes that the database has let us in.
+    /// Records that the database has accepted the credentials.
     pub(crate) async fn credentials_accepted(&self) {
         self.current.lock().await.refusals = 0;
     }
 
-    /// Notes that the database has refused the credentials of `endpoint`, so that the secret is read again.
+    /// Records that the database has refused the credentials of `endpoint`, so that the secret is read again.
     pub(crate) async fn credentials_refused(&self, endpoint: &Arc<Endpoint>) {
         let mut current = self.current.lock().await;
         let in_use = current.endpoint.as_ref().is_some_and(|in_use| Arc::ptr_eq(in_use, endpoint));
@@ -245,8 +249,9 @@ impl EndpointResolver {
     }
 }
 
-/// How long to wait before the secret is read again: not at all at first, since a rotation has usually ended by then, then 1, 2, 4… up to 60 s: a secret
-/// that stays wrong is read 8 times in the first two minutes and once a minute from then on, by each container.
+/// How long to wait before the secret is read again: not at all at first, since a rotation has usually ended by then,
+/// and then 1, 2, 4 and up to 60 s. A secret that stays wrong is read 8 times in the first two minutes and once a
+/// minute from then on, by each container.
 fn refresh_pause(refusals: u32) -> Duration {
     match refusals.checked_sub(1) {
         None => Duration::ZERO,

@@ -1,43 +1,43 @@
-//! What the connection core tells whoever counts it.
+//! The events between requests and the database, for whoever counts them.
 
 use std::time::Duration;
 
 use crate::failure::FailureKind;
 
-/// Is called for each [`Event`], on the task of the request that it belongs to. It must return at once.
+/// A function that is called for each [`Event`], on the task of the request that it belongs to. It must not block.
 pub type Observer = fn(Event);
 
-/// Something that happened between a request and its database.
+/// An event between a request and the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A connection was opened.
     Connected {
-        /// Time for name resolution, TCP, TLS and authentication.
+        /// The time for name resolution, TCP, TLS and authentication.
         took: Duration,
-        /// Whether it took the place of an earlier one.
+        /// Whether it replaces an earlier connection.
         replacement: bool,
     },
-    /// A statement found no free connection: refused by a full server or pooler, or waiting for another request of this
-    /// process to open theirs.
+    /// A statement found no free connection: the server or pooler had none, or another request of this process was
+    /// still opening the shared one.
     WaitedForConnection {
-        /// Time until the next try, or until the request was given up.
+        /// The time until the next try, or until the request was given up.
         waited: Duration,
     },
     /// A statement was sent, which is one network round trip.
     StatementSent,
     /// A statement was answered or given up.
     StatementAnswered {
-        /// Time since it was sent.
+        /// The time since it was sent.
         took: Duration,
     },
-    /// A try failed and another one follows.
+    /// A try has failed, and another one follows.
     Retried {
-        /// What the failure meant.
+        /// What the failure means for the next try.
         kind: FailureKind,
     },
-    /// A named statement slipped through a pooler: 42P05 or 26000.
+    /// A named statement has met another one behind a pooler (SQLSTATE 42P05 or 26000).
     NamedStatementConflict,
 }
 
-/// The observer of those who count nothing.
+/// An observer that does nothing.
 pub fn ignore(_: Event) {}

@@ -1,32 +1,32 @@
-//! After how long to try again.
+//! How long to wait before the next try.
 //!
-//! Whether to try at all is a matter of the failure's [`kind`](crate::FailureKind). Every declared statement is safe to send
-//! twice, so a failure of which nobody knows whether the statement ran is retried like one that was never sent.
+//! Whether there is a next try is decided by the [`kind`](crate::FailureKind) of the failure. Every declared statement
+//! is safe to send twice, so a statement that may have run is retried like one that was never sent.
 
 use std::time::Duration;
 
 /// Exponential backoff with [full jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/):
 /// the wait before try *n* is uniform in `0 ..= min(CAP, BASE * 2^n)`.
 ///
-/// Upper bounds of the waits are 0.1, 0.2, 0.4, 0.8, 1.6 s and 2 s from then on: 5.1 s at most before the sixth retry, half
-/// of that on average. There is no count of tries; the invocation's deadline ends them.
+/// Upper bounds of the waits are 0.1, 0.2, 0.4, 0.8, 1.6 s and 2 s from then on: 5.1 s at most before the sixth retry,
+/// half of that on average. There is no count of tries; the invocation's deadline ends them.
 ///
-/// What this adds to a request: after the database is back, at most one more wait, so 2 s and a connect. What it spares the
-/// database: a fleet of 1,000 containers, each with a request that fails all the time, opens one connection a container,
-/// fewer than 900 of them in the first second after an outage and fewer than 220 in any tenth of a second; without jitter all
-/// would come at once. The tests below hold both.
+/// For a request, this adds at most one more wait after the database is back, which is 2 s and the time to connect. The
+/// database is spared a burst: of 1,000 containers, each with a request that keeps failing, fewer than 900 connect in
+/// the first second after an outage, and fewer than 220 in any tenth of a second. Without jitter all would connect at
+/// once. The tests below hold both.
 #[derive(Debug, Default)]
 pub struct Backoff {
     tries: u32,
 }
 
 impl Backoff {
-    /// Upper bound of the first wait.
+    /// The upper bound of the first wait.
     pub const BASE: Duration = Duration::from_millis(100);
-    /// Upper bound of every wait.
+    /// The upper bound of every wait.
     pub const CAP: Duration = Duration::from_secs(2);
 
-    /// The next wait. Each call widens the range.
+    /// Draws the next wait, from a range that each call doubles until it reaches [`CAP`](Self::CAP).
     pub fn next_wait(&mut self) -> Duration {
         let bound = Self::bound(self.tries);
         self.tries += 1;
@@ -38,7 +38,8 @@ impl Backoff {
     }
 }
 
-/// A number that is uniform in 0 to 1, from the operating system: containers thawed from one snapshot must not agree.
+/// Draws a number that is uniform in 0 to 1, from the operating system, since containers that are thawed from one
+/// snapshot must not draw the same.
 #[must_use]
 pub fn random_fraction() -> f64 {
     let random = getrandom::u32().expect("the operating system has randomness");
@@ -60,8 +61,8 @@ mod tests {
         }
     }
 
-    /// When a container tries to connect, in seconds: at once when a request loses its connection, then as [`Backoff`] says,
-    /// and from the start again when the request is given up and the next one comes at once.
+    /// When a container tries to connect, in seconds: at once when a request loses its connection, then as [`Backoff`]
+    /// says, and from the start again when the request is given up and the next one comes at once.
     fn tries_until(outage: f64) -> f64 {
         let mut now = 0.0;
         loop {

@@ -1,10 +1,10 @@
-//! Values that must not be seen, and where they come from.
+//! Secrets, and where they are read from.
 
 use std::fmt;
 
 use crate::deadline::Deadline;
 
-/// Text with no `Display` and a `Debug` that hides it.
+/// A secret text, which has no `Display`, and a `Debug` that hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself. Every call is a place to look at in a review.
+    /// The text itself. Whoever calls this must see to it that it is not logged.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -30,36 +30,36 @@ impl fmt::Debug for Secret {
 
 /// Where a secret is read from.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// It was in the environment.
+pub enum SecretSource {
+    /// The secret itself, as it was in the environment.
     Given(Secret),
-    /// It is in AWS Secrets Manager, under this ARN or name.
+    /// The ARN or the name of a secret in AWS Secrets Manager.
     SecretsManager(String),
 }
 
 /// Why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Secrets Manager refused or could not be reached.
+    /// Secrets Manager refused the request, or could not be reached.
     #[error("Secrets Manager did not give the secret")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The secret has no text.
+    /// The secret is binary and has no text.
     #[error("the secret holds binary data, not text")]
     NotText,
     /// Secrets Manager did not answer in time.
     #[error("Secrets Manager did not answer in time")]
     Timeout,
-    /// The feature `secrets-manager` is off.
+    /// The crate was built without the feature `secrets-manager`.
     #[error("this build cannot read Secrets Manager")]
     NotBuilt,
 }
 
-impl Source {
-    /// The secret's current text. A given one costs nothing; the SDK is loaded only for the other.
+impl SecretSource {
+    /// Reads the secret's current text. The SDK is loaded only if the secret is in Secrets Manager.
     pub async fn read(&self, deadline: Deadline) -> Result<Secret, SecretError> {
         match self {
-            Source::Given(secret) => Ok(secret.clone()),
-            Source::SecretsManager(arn) => {
+            SecretSource::Given(secret) => Ok(secret.clone()),
+            SecretSource::SecretsManager(arn) => {
                 tokio::time::timeout_at(deadline.instant(), read_secrets_manager(arn))
                     .await
                     .unwrap_or(Err(SecretError::Timeout))
@@ -67,12 +67,12 @@ impl Source {
         }
     }
 
-    /// The secret, if it was in the environment: it stays what it is for the container's life.
+    /// The secret, if it was in the environment, where it cannot change.
     #[must_use]
     pub fn given(&self) -> Option<&Secret> {
         match self {
-            Source::Given(secret) => Some(secret),
-            Source::SecretsManager(_) => None,
+            SecretSource::Given(secret) => Some(secret),
+            SecretSource::SecretsManager(_) => None,
         }
     }
 }
@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn a_secret_hides_itself() {
         let secret = Secret::new("hunter2");
-        assert!(!format!("{secret:?} {:?}", Source::Given(secret.clone())).contains("hunter2"));
+        assert!(!format!("{secret:?} {:?}", SecretSource::Given(secret.clone())).contains("hunter2"));
     }
 }

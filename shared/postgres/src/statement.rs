@@ -6,17 +6,17 @@ use tokio_postgres::types::{ToSql, Type};
 /// One SQL statement, which is one operation, one network round trip and one transaction.
 #[derive(Debug)]
 pub struct Statement {
-    /// Names the statement in logs, metrics and tests, e.g. `qr.create`.
+    /// The statement's name in logs and tests, such as `qr.create`. PostgreSQL never gets it.
     pub name: &'static str,
-    /// The SQL text. It holds no semicolon at its end.
+    /// The SQL text, without a semicolon at its end.
     pub sql: &'static str,
-    /// Types of `$1`, `$2`…, sent along so that the server need not be asked for them.
+    /// The types of `$1`, `$2` and so on, which are sent along so that the server need not be asked for them.
     pub parameters: &'static [Type],
-    /// Names and types of the result's columns, in order. None for a statement that answers with no rows.
+    /// The names and types of the result's columns, in their order. None for a statement that returns no rows.
     pub columns: &'static [(&'static str, Type)],
-    /// How often the server plans it.
+    /// How often the server plans the statement.
     pub plan: Plan,
-    /// Why the statement may be sent again when the first answer was lost.
+    /// Why the statement may be sent again if the first response was lost.
     pub idempotent_by: IdempotentBy,
 }
 
@@ -29,17 +29,18 @@ pub enum Plan {
     EachTime,
 }
 
-/// Parameters of a statement, in order.
+/// The parameters of a statement, in their order.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Why a statement is safe to send twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdempotentBy {
-    /// It changes nothing.
+    /// The statement changes nothing.
     Read,
-    /// A second run meets this unique constraint and changes nothing.
+    /// A second run meets this unique constraint, and changes nothing.
     UniqueConstraint(&'static str),
-    /// The sender made the id of its request and it is stored here; a second run finds it and answers as the first did.
+    /// The sender has generated an id for its request, which is stored in these columns. A second run finds it, and
+    /// returns what the first did.
     RequestId(&'static str),
 }
 

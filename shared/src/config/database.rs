@@ -2,7 +2,7 @@
 //! authorities.
 
 use tessera_postgres::DatabaseConfig;
-use tessera_postgres::secrets::{Secret, Source};
+use tessera_postgres::secrets::{Secret, SecretSource};
 
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -33,8 +33,8 @@ impl Environment {
 
     fn database_from(&self, url: &'static str, arn: &'static str) -> Option<DatabaseConfig> {
         let (source, variable) = match (self.get(url), self.get(arn)) {
-            (Some(text), _) => (Source::Given(Secret::new(text)), url),
-            (None, Some(name)) => (Source::SecretsManager(name.to_owned()), arn),
+            (Some(text), _) => (SecretSource::Given(Secret::new(text)), url),
+            (None, Some(name)) => (SecretSource::SecretsManager(name.to_owned()), arn),
             (None, None) => return None,
         };
         Some(DatabaseConfig {

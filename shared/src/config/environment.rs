@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tessera_postgres::secrets::{Secret, Source};
+use tessera_postgres::secrets::{Secret, SecretSource};
 
 use super::error::ConfigError;
 
@@ -36,10 +36,10 @@ impl Environment {
     /// Finds the webhook sources: `WEBHOOK_SOURCES`, or the secret that `WEBHOOK_SOURCES_SECRET_ARN` names. Both hold
     /// the JSON that [`webhook::source`](crate::webhook::source) describes.
     #[must_use]
-    pub fn webhook_sources(&self) -> Option<Source> {
-        let given = self.get("WEBHOOK_SOURCES").map(|json| Source::Given(Secret::new(json)));
+    pub fn webhook_sources(&self) -> Option<SecretSource> {
+        let given = self.get("WEBHOOK_SOURCES").map(|json| SecretSource::Given(Secret::new(json)));
         given.or_else(|| {
-            self.get("WEBHOOK_SOURCES_SECRET_ARN").map(|arn| Source::SecretsManager(arn.to_owned()))
+            self.get("WEBHOOK_SOURCES_SECRET_ARN").map(|arn| SecretSource::SecretsManager(arn.to_owned()))
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tessera_postgres::Deadline;
-use tessera_postgres::secrets::{Secret, SecretError, Source as SecretSource};
+use tessera_postgres::secrets::{Secret, SecretError, SecretSource};
 use tokio::sync::Mutex;
 
 use super::source::{Sources, SourcesError};

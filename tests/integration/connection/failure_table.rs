@@ -10,7 +10,7 @@ use harness::{Lambda, RefusingServer};
 use serde_json::Value;
 use shared::health;
 use tessera_postgres::FailureKind;
-use tessera_postgres::failure::{KnownRefusal, known_refusals};
+use tessera_postgres::failure::{ListedError, listed_errors};
 
 use crate::operator::doctor::examine;
 
@@ -20,9 +20,9 @@ const AT_ONCE: usize = 8;
 const DEADLINE: Duration = Duration::from_millis(800);
 
 /// The rows to be tested: every phrase under one of its codes, and every code without a phrase.
-fn rows() -> Vec<KnownRefusal> {
+fn rows() -> Vec<ListedError> {
     let mut seen = BTreeSet::new();
-    known_refusals().filter(|row| row.message == "refused" || seen.insert(row.message)).collect()
+    listed_errors().filter(|row| row.message == "refused" || seen.insert(row.message)).collect()
 }
 
 #[tokio::test]
@@ -32,9 +32,9 @@ async fn every_known_refusal_is_retried_counted_and_told_as_its_row_says() -> Re
     stream::iter(rows).map(Ok).try_for_each_concurrent(AT_ONCE, test_row).await
 }
 
-async fn test_row(row: KnownRefusal) -> Result<()> {
+async fn test_row(row: ListedError) -> Result<()> {
     let server = RefusingServer::start(row.sqlstate, &format!("{} (by the test)", row.message)).await?;
-    let told = format!("{}: {}", row.diagnosis.name(), row.diagnosis.seen());
+    let told = format!("{}: {}", row.diagnosis.name(), row.diagnosis.summary());
     let advice = health::advice(row.diagnosis);
 
     let function = Lambda::builder("health").env("DATABASE_URL", server.url()).start().await?;
@@ -56,7 +56,10 @@ async fn test_row(row: KnownRefusal) -> Result<()> {
     let check = examined.check("connect")?;
     let observed = check["observed"].as_str().unwrap_or_default();
     ensure!(observed.starts_with(row.diagnosis.name()), "doctor: {row:?}: {observed}");
-    ensure!(observed.contains(row.diagnosis.seen()) && check["advice"] == advice, "doctor: {row:?}: {check}");
+    ensure!(
+        observed.contains(row.diagnosis.summary()) && check["advice"] == advice,
+        "doctor: {row:?}: {check}"
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The one connection of a container: opened on first use, shared by concurrent requests, replaced when it is lost.
+//! The one connection of a container, which is opened at its first use, shared by concurrent requests, and replaced
+//! when it is lost.
 
 mod replica;
 
@@ -22,40 +23,41 @@ use crate::statement::{Parameters, Plan, Statement};
 use crate::tls::TrustStore;
 use replica::Replica;
 
-/// Further connections that may be opened for statements that hold up others. Only a process that takes several requests
-/// at once ever does.
+/// The most overflow connections, which are opened for statements that hold up others. Only a process that serves
+/// several requests at once opens any.
 const MAX_OVERFLOW_CONNECTIONS: usize = 3;
 
-/// A lazily opened, shared, self-healing connection.
+/// A database, by one connection that requests share.
 pub struct Database {
     endpoints: EndpointResolver,
     observer: Observer,
-    /// The lock is held while connecting: ten requests that find no connection open one.
+    /// Locked while connecting, so that concurrent requests without a connection open one together.
     connection: Mutex<Option<Arc<Connection>>>,
     /// A permit for each overflow connection that may still be opened.
     overflow: Arc<Semaphore>,
-    /// Whether it has been connected, so that another connection is a replacement.
+    /// Whether a connection has been opened before, so that the next is a replacement.
     connected: AtomicBool,
     replica: Option<Replica>,
     missing_plans: MissingPlans,
 }
 
 impl Database {
-    /// Opens nothing yet. A connection string that is given is checked, and its TLS connector built.
+    /// Configures a database without connecting to it. A connection string from the environment is parsed at once, and
+    /// its TLS connector built; a secret is read at the first use. Fails if the connection string cannot be used.
     pub fn new(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Result<Self, ConfigError> {
         let observer = config.observer;
         Ok(Self::from_endpoints(EndpointResolver::new(config, Arc::clone(trust))?, observer))
     }
 
-    /// With a replica to [`read`](Self::read) from.
+    /// Adds a replica, from which [`read`](Self::read) reads first.
     #[must_use]
     pub fn with_replica(mut self, replica: Option<Database>) -> Self {
         self.replica = replica.map(Replica::new);
         self
     }
 
-    /// As [`new`](Self::new), but a connection string that is given is checked, and its TLS connector built, at first use:
-    /// for a function that can answer without a database.
+    /// Configures a database as [`new`](Self::new) does, but parses the connection string and builds the TLS connector
+    /// only at the first use, for functions that can answer without a database.
     #[must_use]
     pub fn lazy(config: DatabaseConfig, trust: &Arc<TrustStore>) -> Self {
         let observer = config.observer;
@@ -74,10 +76,10 @@ impl Database {
         }
     }
 
-    /// Runs `statement`, connecting and trying again as often as `deadline` allows.
+    /// Runs `statement`, and connects and retries as often as `deadline` allows.
     ///
-    /// Trying again is safe since every [`Statement`] is safe to send twice. Between tries it waits as
-    /// [`Backoff`] says, but the first loss of a connection that had worked is answered at once by a new one.
+    /// Retrying is safe because every [`Statement`] is safe to send twice. Between tries it waits as [`Backoff`] says,
+    /// but the first loss of a connection that had worked is followed at once by a new connection.
     pub async fn query(
         &self,
         statement: &Statement,
@@ -86,7 +88,7 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         let mut backoff = Backoff::default();
         let mut lost_once = false;
-        let mut telling: Option<Failure> = None;
+        let mut informative: Option<Failure> = None;
         loop {
             let begun = Instant::now();
             let failure = match self.attempt(statement, parameters, deadline).await {
@@ -115,8 +117,8 @@ impl Database {
                 self.waited_for_connection(begun.elapsed() + until_next_try);
             }
             if gives_up {
-                // The deadline may have cut the last try short. What the one before it met says more.
-                let last = telling.filter(|_| failure.is_timeout()).unwrap_or(failure);
+                // The deadline may have cut the last try short, so the failure of the one before says more.
+                let last = informative.filter(|_| failure.is_timeout()).unwrap_or(failure);
                 return Err(DatabaseError::Unavailable { statement: statement.name, last });
             }
             tracing::warn!(
@@ -128,13 +130,14 @@ impl Database {
             );
             (self.observer)(Event::Retried { kind: failure.kind });
             if !failure.is_timeout() {
-                telling = Some(failure);
+                informative = Some(failure);
             }
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// As [`query`](Self::query), for a statement that answers with exactly one row.
+    /// Runs `statement` as [`query`](Self::query) does, and returns its row. Fails if the statement returns any other
+    /// number of rows.
     pub async fn query_one(
         &self,
         statement: &Statement,
@@ -148,14 +151,14 @@ impl Database {
         }
     }
 
-    /// Connects ahead of the first statement. A failure is logged and left to the first statement to deal with.
+    /// Connects ahead of the first statement. A failure is only logged, since the first statement connects again.
     pub async fn connect(&self, deadline: Deadline) {
         if let Err(failure) = self.connection(deadline).await {
             tracing::warn!(error = %failure, "database: not connected ahead of the first request");
         }
     }
 
-    /// Closes the connection and waits until the server has been told (`Terminate`).
+    /// Closes the connection, and that of the replica, and waits until the server has got the message `Terminate`.
     pub async fn close(&self) {
         if let Some(replica) = &self.replica {
             Box::pin(replica.database.close()).await;
@@ -166,8 +169,8 @@ impl Database {
         }
     }
 
-    /// One try: on the shared connection; on it again if the answer was slow and the connection is alive; on an overflow
-    /// connection if the statement held up others.
+    /// Makes one try: on the shared connection; on it again if the response was slow and the connection is alive; or on
+    /// an overflow connection if the statement held up others.
     async fn attempt(
         &self,
         statement: &Statement,
@@ -198,7 +201,7 @@ impl Database {
         Err(failure.with_reused_connection(reused))
     }
 
-    /// Runs a statement on an overflow connection, opened for it alone.
+    /// Runs a statement on an overflow connection, which is opened for this statement only.
     async fn run_on_overflow(
         &self,
         statement: &Statement,
@@ -265,7 +268,7 @@ impl Database {
         result
     }
 
-    /// The open connection, or a new one; and whether it had been used before.
+    /// Returns the shared connection, opened if need be, and whether it had been used before.
     async fn connection(&self, deadline: Deadline) -> Result<(Arc<Connection>, bool), Failure> {
         let mut slot = match self.connection.try_lock() {
             Ok(slot) => slot,
@@ -305,7 +308,7 @@ impl Database {
         opened
     }
 
-    /// Lets go of `lost`, unless another request has replaced it already.
+    /// Drops the connection `lost`, unless another request has replaced it already.
     async fn discard(&self, lost: &Arc<Connection>) {
         let mut slot = self.connection.lock().await;
         if slot.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, lost)) {

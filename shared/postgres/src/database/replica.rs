@@ -1,4 +1,4 @@
-//! Reading from a replica first, where there is one.
+//! Reads from a replica first, where there is one.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,15 +10,15 @@ use crate::deadline::Deadline;
 use crate::failure::DatabaseError;
 use crate::statement::{Parameters, Statement};
 
-/// How long a read may wait for the replica, connecting included, before it goes to the primary.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a replica is left alone after a failure: a dead one costs one request its patience, not each of them.
+/// How long a read may take on the replica, including connecting, before it goes to the primary.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a replica is not used after a failure, so that a dead one delays one request instead of each.
 const SUSPENSION: Duration = Duration::from_secs(10);
 
-/// A read replica beside the primary.
+/// A read replica of the primary.
 pub(super) struct Replica {
     pub(super) database: Box<Database>,
-    /// By the wall clock, which goes on while a container is frozen.
+    /// When it last failed, by the wall clock, which goes on while a container is frozen.
     failed_at: Mutex<Option<SystemTime>>,
 }
 
@@ -38,9 +38,9 @@ impl Replica {
 }
 
 impl Database {
-    /// Runs a read that answers with one row: on the replica if there is one, and on the primary if `accept` refuses the
-    /// replica's row or the replica does not answer soon. So nothing is missing or out of date only because the replica
-    /// has not heard of it.
+    /// Runs a read that returns one row: on the replica if there is one, and on the primary if `accept` refuses the
+    /// replica's row, or if the replica fails or does not respond within a second. So nothing is missing or out of date
+    /// only because the replica is behind.
     pub async fn read(
         &self,
         statement: &Statement,
@@ -49,7 +49,7 @@ impl Database {
         deadline: Deadline,
     ) -> Result<Row, DatabaseError> {
         if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_suspended()) {
-            match replica.database.query_one(statement, parameters, deadline.within(PATIENCE)).await {
+            match replica.database.query_one(statement, parameters, deadline.within(READ_TIMEOUT)).await {
                 Ok(row) if accept(&row) => return Ok(row),
                 Ok(_) => {}
                 Err(error) => {

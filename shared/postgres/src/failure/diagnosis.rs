@@ -1,66 +1,66 @@
-//! What is wrong with the way to the database: a closed list that a person can act on.
+//! What is wrong with a database or with the connection to it, from a closed list that a person can act on.
 //!
-//! Nothing of the driver's or the server's text comes out of here, so a diagnosis may be told to anybody.
+//! A diagnosis holds nothing of the driver's or the server's text, so that it may be shown to anybody.
 
 use std::error::Error;
 use std::io;
 
 use super::{Failure, Phase, table};
 
-/// What is wrong with the way to the database.
+/// What is wrong with a database or with the connection to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// The connection string or secret cannot be had or read.
+    /// The connection string or its secret cannot be read or parsed.
     Configuration,
     /// The host's name does not resolve.
     UnknownHost,
-    /// The host is there, nobody listens on the port.
+    /// The host is up, but nothing listens on the port.
     Refused,
-    /// No answer in time.
+    /// The host does not respond in time.
     Unreachable,
-    /// The connection was closed before it was usable.
+    /// The connection was closed before it could be used.
     Closed,
-    /// The server's certificate comes from an authority that is not trusted here.
+    /// The server's certificate is signed by an authority that is not trusted.
     UntrustedCertificate,
-    /// The server's certificate is made out to another name.
+    /// The server's certificate is for another name.
     WrongName,
     /// The server's certificate has expired.
     ExpiredCertificate,
-    /// The server does not speak TLS, or not this one.
+    /// TLS could not be negotiated with the server.
     NoTls,
-    /// The server insists on TLS, or does not let this role in from here.
+    /// The server requires TLS, or does not admit this role from here.
     NotAdmitted,
-    /// User or password are wrong.
+    /// The user or the password is wrong.
     Password,
-    /// There is no such database.
+    /// The server has no database of this name.
     NoDatabase,
     /// The server has no free connection.
     SlotsFull,
     /// The pooler has no free connection.
     PoolerFull,
-    /// The pooler takes the connection and is silent: it waits for a server connection, and may wait for ever.
+    /// The pooler accepts the connection and does not respond: it waits for a server connection, perhaps for ever.
     PoolerSilent,
     /// The pooler cannot reach the database.
     PoolerWithoutServer,
     /// The server is starting, stopping or waking up.
     Starting,
-    /// A start-up parameter that the pooler does not take.
+    /// The pooler does not accept a start-up parameter.
     Parameter,
     /// A table or column is missing.
     Schema,
-    /// The role may not do that.
+    /// The role lacks a privilege.
     Rights,
-    /// The server takes no writes.
+    /// The server accepts no writes.
     ReadOnly,
-    /// A named statement has slipped through a pooler.
+    /// A named statement has met another one behind a pooler.
     NamedStatement,
     /// The provider has suspended the endpoint.
     EndpointDisabled,
-    /// Another transaction had the better right: a deadlock or a serialization failure.
+    /// The statement conflicted with another transaction: a deadlock or a serialization failure.
     Conflict,
-    /// The statement was given up or cancelled.
+    /// The statement was cancelled, or there was no response in time.
     Slow,
-    /// None of these.
+    /// Something else is wrong.
     Other,
 }
 
@@ -76,7 +76,7 @@ impl Diagnosis {
         }
     }
 
-    /// Diagnoses an error of the driver's.
+    /// Diagnoses an error of the driver.
     #[must_use]
     pub fn from_driver(error: &tokio_postgres::Error, phase: Phase) -> Self {
         if let Some(error) = error.as_db_error() {
@@ -105,7 +105,7 @@ impl Diagnosis {
         }
     }
 
-    /// Diagnoses an error of the operating system's.
+    /// Diagnoses an error of the operating system.
     #[must_use]
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
@@ -123,7 +123,7 @@ impl Diagnosis {
         }
     }
 
-    /// OpenSSL's reasons have no numbers in native-tls, so its words decide.
+    /// Diagnoses a TLS error by its text in lower case, because native-tls does not give OpenSSL's numeric reasons.
     fn from_tls(text: &str) -> Self {
         let says = |texts: &[&str]| texts.iter().any(|part| text.contains(part));
         if says(&["hostname mismatch", "ip address mismatch"]) {

@@ -5,28 +5,30 @@ use super::table;
 /// What a failure means for the next try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// No server took the statement: connect again.
+    /// The statement was not sent: connect again.
     NotSent,
-    /// The server or pooler is starting, full or waking up: wait, connect again.
+    /// The server or pooler is starting, full or waking up: wait, then connect again.
     ServerBusy,
-    /// The statement ran and was rolled back; the connection is still good.
+    /// The statement was rolled back, and the connection is still usable.
     RolledBack,
-    /// The statement ran and was rolled back; this server or connection will not do: connect again.
+    /// The statement was rolled back, and this server or connection cannot run it: connect again.
     RolledBackReconnect,
-    /// The connection was lost after bytes had left: connect again and send the statement again.
+    /// The connection was lost after the statement was sent, so that nobody knows whether it ran: connect again and
+    /// send it again.
     Unknown,
-    /// The credentials were refused: read the secret again, once.
+    /// The credentials were refused: read the secret again.
     Credentials,
-    /// A named statement slipped through a pooler. Never retried: it is a defect to be counted and mended.
+    /// A named statement met another one behind a pooler. It is never retried, since it is a defect that must be
+    /// counted and fixed.
     NamedStatement,
-    /// The server stopped the statement. Worth another try only when it was not this request that asked for it.
+    /// The server cancelled the statement. Another try makes sense only if this request has not asked for it.
     Cancelled,
-    /// Trying again changes nothing.
+    /// Another try cannot succeed.
     Permanent,
 }
 
 impl FailureKind {
-    /// Every kind, for whoever counts them.
+    /// Every kind.
     pub const ALL: [Self; 9] = [
         Self::NotSent,
         Self::ServerBusy,
@@ -39,13 +41,13 @@ impl FailureKind {
         Self::Permanent,
     ];
 
-    /// Whether another try may end differently.
+    /// Whether another try may succeed.
     #[must_use]
     pub fn is_transient(self) -> bool {
         !matches!(self, Self::NamedStatement | Self::Permanent)
     }
 
-    /// Whether the connection must be given up before the next try.
+    /// Whether the connection must be closed before the next try.
     #[must_use]
     pub fn ends_connection(self) -> bool {
         matches!(
@@ -54,7 +56,7 @@ impl FailureKind {
         )
     }
 
-    /// A word for logs and metrics.
+    /// The kind's name in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,46 +73,47 @@ impl FailureKind {
     }
 }
 
-/// What was under way when a try failed.
+/// What was in progress when a try failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Resolving, TCP, TLS, authentication: no statement has left.
+    /// Name resolution, TCP, TLS or authentication: no statement has been sent.
     Connect,
-    /// The statement was handed to the connection.
+    /// The statement was given to the connection.
     Run,
 }
 
-/// A failure, reduced to what decides.
+/// What of a failure decides about its kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Symptom<'a> {
-    /// PostgreSQL or a pooler answered with an error.
+    /// PostgreSQL or a pooler has sent an error.
     Server {
-        /// Five characters, [appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        /// The SQLSTATE, of five characters ([appendix
+        /// A](https://www.postgresql.org/docs/current/errcodes-appendix.html)).
         sqlstate: &'a str,
-        /// The primary message, which alone tells some poolers' errors apart.
+        /// The primary message, which is all that distinguishes some errors of poolers.
         message: &'a str,
-        /// Whether it ended the connection (`FATAL` or `PANIC`), not the statement alone.
+        /// Whether the error ended the connection (`FATAL` or `PANIC`), and not only the statement.
         fatal: bool,
     },
-    /// The socket failed or was closed, name resolution included.
+    /// The socket failed or was closed, or name resolution failed.
     Io,
-    /// TLS could not be agreed on or the certificate was refused.
+    /// TLS could not be negotiated, or the certificate was refused.
     Tls,
-    /// No answer came in the time allowed for one.
+    /// There was no response in time.
     Timeout,
-    /// The driver could not encode, decode or understand something.
+    /// The driver could not encode or decode something.
     Driver,
 }
 
-/// Decides what a failure means. Pure; the table and the test below are its specification.
+/// Decides what a failure means for the next try. The table and the test below are its specification.
 pub(super) fn kind_of(phase: Phase, symptom: Symptom<'_>) -> FailureKind {
     let kind = match symptom {
         Symptom::Io | Symptom::Timeout => FailureKind::Unknown,
         Symptom::Tls | Symptom::Driver => FailureKind::Permanent,
         Symptom::Server { sqlstate, message, fatal } => {
             match table::look_up(sqlstate, message).0 {
-                // The connection ended for a reason that is not the statement's: PgBouncer passes on whatever it has
-                // against its server connection. If the reason lasts, connecting will tell.
+                // The connection ended for a reason that is not the statement's: PgBouncer passes on whatever error its
+                // own connection to the server has. If the reason persists, connecting fails with it.
                 FailureKind::Permanent if fatal && phase == Phase::Run => FailureKind::Unknown,
                 kind => kind,
             }

@@ -1,9 +1,9 @@
-//! What went wrong with the database: whole for the log, reduced to a kind for the retry and a diagnosis for a person.
+//! Failures of the database: with all causes for the log, as a kind for the retry, and as a diagnosis for a person.
 
 mod diagnosis;
+mod diagnosis_text;
 mod kind;
 mod table;
-mod words;
 
 use std::error::Error;
 use std::fmt;
@@ -15,14 +15,14 @@ use crate::statement::Statement;
 pub use diagnosis::Diagnosis;
 pub use kind::{FailureKind, Phase};
 use kind::{Symptom, kind_of};
-pub use table::{KnownRefusal, known_refusals};
+pub use table::{ListedError, listed_errors};
 
-/// One failed try.
+/// A failed try to run a statement.
 #[derive(Debug)]
 pub struct Failure {
-    /// What it means for the next try.
+    /// What the failure means for the next try.
     pub kind: FailureKind,
-    /// Whether the connection had served before: it may just have been old.
+    /// Whether the connection had been used before, so that it may have been lost since.
     pub on_reused_connection: bool,
     cause: Cause,
 }
@@ -43,17 +43,17 @@ impl Failure {
         Self::from_driver(Phase::Run, error)
     }
 
-    /// Whether the server has stopped a statement because it was asked to.
+    /// Whether the server has cancelled the statement.
     pub(crate) fn is_cancellation(error: &tokio_postgres::Error) -> bool {
         error.code() == Some(&SqlState::QUERY_CANCELED)
     }
 
-    /// Whether the server knows no such function: found before anything was done.
+    /// Whether the server knows no such function, which it finds before anything is done.
     pub(crate) fn is_undefined_function(error: &tokio_postgres::Error) -> bool {
         error.code() == Some(&SqlState::UNDEFINED_FUNCTION)
     }
 
-    /// Whether it was TLS that could not be agreed on, or cut while it was.
+    /// Whether the TLS handshake failed or was cut off.
     pub(crate) fn is_tls(error: &tokio_postgres::Error) -> bool {
         error.to_string().contains("TLS")
     }
@@ -66,7 +66,7 @@ impl Failure {
         Self::timeout(Phase::Run)
     }
 
-    /// The connection string could not be had or understood.
+    /// Makes the failure of a connection string that cannot be read or parsed.
     pub(crate) fn configuration(problem: String, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             kind: FailureKind::Permanent,
@@ -90,13 +90,13 @@ impl Failure {
         self
     }
 
-    /// What a person can do about it.
+    /// What is wrong, and what a person can do about it.
     #[must_use]
     pub fn diagnosis(&self) -> Diagnosis {
         Diagnosis::from_failure(self)
     }
 
-    /// What was under way: without a connection no statement can have left.
+    /// What was in progress when the try failed. While connecting, no statement can have been sent.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.cause {
@@ -105,7 +105,7 @@ impl Failure {
         }
     }
 
-    /// SQLSTATE, when the server gave one.
+    /// The SQLSTATE, if the server sent one.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match &self.cause {
@@ -114,7 +114,7 @@ impl Failure {
         }
     }
 
-    /// The driver's own error, if it is one. Its text is for the log alone.
+    /// The driver's own error, if there is one. Its text must only be logged, never shown to a caller.
     #[must_use]
     pub fn driver_error(&self) -> Option<&tokio_postgres::Error> {
         match &self.cause {
@@ -123,13 +123,13 @@ impl Failure {
         }
     }
 
-    /// Whether nobody answered in time.
+    /// Whether there was no response in time.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.cause, Cause::Timeout(_))
     }
 
-    /// The constraint that was violated, if that is what happened.
+    /// The name of the constraint that was violated, if one was.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
         match &self.cause {
@@ -139,7 +139,7 @@ impl Failure {
     }
 }
 
-/// The whole chain: the driver's own `Display` leaves out the cause.
+/// Writes the error with all its causes, which the driver's own `Display` leaves out.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
@@ -155,7 +155,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Displays an error and all that caused it, separated by colons: tokio-postgres's own `Display` leaves out the cause.
+/// Displays an error with all its causes, separated by colons, since tokio-postgres's own `Display` leaves them out.
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'a));
 
 impl fmt::Display for ErrorChain<'_> {
@@ -164,7 +164,7 @@ impl fmt::Display for ErrorChain<'_> {
         let mut source = self.0.source();
         while let Some(error) = source {
             let cause = error.to_string();
-            // Some errors tell their cause themselves.
+            // Some errors include their cause themselves.
             if !text.contains(&cause) {
                 text = format!("{text}: {cause}");
             }
@@ -174,37 +174,37 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// Why a statement has no result.
+/// Why a statement has returned no result.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// It could not be carried out before the deadline. The caller should come back.
+    /// The statement could not be run before the deadline. Another try later may succeed.
     #[error("{statement}: no database before the deadline: {last}")]
     Unavailable {
-        /// Name of the statement.
+        /// The statement's name.
         statement: &'static str,
-        /// The last failure that told more than that time was up, if there was one.
+        /// The last failure, or the one before if the last was only a timeout.
         last: Failure,
     },
-    /// A constraint refused it; nothing was changed.
+    /// The statement violated a constraint, and has changed nothing.
     #[error("{statement}: refused by constraint {constraint}")]
     Constraint {
-        /// Name of the statement.
+        /// The statement's name.
         statement: &'static str,
-        /// Name of the constraint.
+        /// The constraint's name.
         constraint: String,
     },
-    /// Trying again changes nothing: a defect or a wrong configuration.
+    /// Another try cannot succeed: there is a defect or a wrong configuration.
     #[error("{statement}: {failure}")]
     Rejected {
-        /// Name of the statement.
+        /// The statement's name.
         statement: &'static str,
-        /// What the server said.
+        /// What went wrong.
         failure: Failure,
     },
-    /// It answered with rows of another number or type than it declares.
+    /// The statement returned another number of rows, or other types, than expected.
     #[error("{statement}: the answer is not of the declared shape")]
     WrongShape {
-        /// Name of the statement.
+        /// The statement's name.
         statement: &'static str,
     },
 }

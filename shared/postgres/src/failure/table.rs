@@ -1,24 +1,25 @@
-//! The one table of what a database's refusal means.
+//! The one table of the errors of PostgreSQL and poolers, and what they mean.
 //!
-//! A row is a set of SQLSTATEs and, where the code alone does not tell, phrases of the message. The first row that fits
-//! says three things: what a retry needs to know ([`FailureKind`]), what a person needs to know ([`Diagnosis`], with its
-//! words in `words.rs`), and through the two everything else: whether and how to retry, what is counted, what `doctor` and
-//! health say. Nothing else matches a SQLSTATE or a pooler's phrase.
+//! A row is a set of SQLSTATEs and, where the code alone is ambiguous, phrases of the message. The first row that
+//! matches gives what a retry needs to know ([`FailureKind`]) and what a person needs to know ([`Diagnosis`], with its
+//! texts in `diagnosis_text.rs`). Everything else follows from the two: whether and how to retry, what is counted, and
+//! what `doctor` and health report. Nothing else matches a SQLSTATE or a pooler's phrase.
 
 use super::{Diagnosis, FailureKind};
 
-/// One row: what the server or pooler says, and what it means.
+/// A row of the table: what the server or pooler sends, and what it means.
 pub(super) struct Row {
-    /// Any of these codes ([appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)). Empty: any code.
+    /// The codes that match ([appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)). If empty,
+    /// any code matches.
     sqlstates: &'static [&'static str],
-    /// The message contains any of these, in lower case. Empty: any message.
+    /// The phrases, in lower case, of which the message must contain one. If empty, any message matches.
     phrases: &'static [&'static str],
     pub(super) kind: FailureKind,
     pub(super) diagnosis: Diagnosis,
 }
 
-/// Codes under which poolers send texts of their own: `protocol_violation`, the connection exceptions, `internal_error`,
-/// `system_error`.
+/// The codes under which poolers send messages of their own: `protocol_violation`, the connection exceptions,
+/// `internal_error`, `system_error`.
 const POOLER_CODES: &[&str] = &["08P01", "08000", "08001", "08004", "XX000", "58000"];
 
 const fn code(sqlstates: &'static [&'static str], kind: FailureKind, diagnosis: Diagnosis) -> Row {
@@ -29,7 +30,7 @@ const fn pooler(phrases: &'static [&'static str], diagnosis: Diagnosis) -> Row {
     Row { sqlstates: POOLER_CODES, phrases, kind: FailureKind::ServerBusy, diagnosis }
 }
 
-/// From the most telling row to the least.
+/// The rows, from the most specific to the least.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     // duplicate_prepared_statement, invalid_sql_statement_name
@@ -44,7 +45,7 @@ pub(super) const TABLE: &[Row] = &[
     },
     code(&["28000", "28P01"], FailureKind::Credentials, Diagnosis::Password),
 
-    // Texts of failures that stay, under codes that may mean "not now".
+    // Messages of permanent failures, under codes that may also mean a transient one.
     Row {
         sqlstates: &[],
         phrases: &["no such database"],
@@ -117,7 +118,7 @@ pub(super) const TABLE: &[Row] = &[
     // insufficient_privilege
     code(&["42501"], FailureKind::Permanent, Diagnosis::Rights),
 
-    // Poolers refuse users under codes of their own.
+    // Poolers refuse users with codes of their own.
     Row {
         sqlstates: POOLER_CODES,
         phrases: &["password", "authentication", "no such user"],
@@ -126,42 +127,42 @@ pub(super) const TABLE: &[Row] = &[
     },
 ];
 
-/// What fits no row.
+/// What an error means that matches no row.
 const UNLISTED: (FailureKind, Diagnosis) = (FailureKind::Permanent, Diagnosis::Other);
 
 /// Looks up a code and a message in the table.
 pub(super) fn look_up(sqlstate: &str, message: &str) -> (FailureKind, Diagnosis) {
     let message = message.to_lowercase();
-    TABLE.iter().find(|row| row.fits(sqlstate, &message)).map_or(UNLISTED, |row| (row.kind, row.diagnosis))
+    TABLE.iter().find(|row| row.matches(sqlstate, &message)).map_or(UNLISTED, |row| (row.kind, row.diagnosis))
 }
 
 impl Row {
-    fn fits(&self, sqlstate: &str, message: &str) -> bool {
+    fn matches(&self, sqlstate: &str, message: &str) -> bool {
         (self.sqlstates.is_empty() || self.sqlstates.contains(&sqlstate))
             && (self.phrases.is_empty() || self.phrases.iter().any(|phrase| message.contains(phrase)))
     }
 }
 
-/// A refusal that the table knows, and what it means.
+/// An error that the table lists, and what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownRefusal {
+pub struct ListedError {
     /// The SQLSTATE that comes with it.
     pub sqlstate: &'static str,
-    /// The telling part of its message, or any text where the code alone tells.
+    /// The phrase of its message by which the row matches, or any text where the code is enough.
     pub message: &'static str,
     /// What it means for the next try.
     pub kind: FailureKind,
-    /// What it means for a person.
+    /// What is wrong, and what a person can do about it.
     pub diagnosis: Diagnosis,
 }
 
-/// Every code and phrase that the table knows, for tests which hold what is built on it to each row.
-pub fn known_refusals() -> impl Iterator<Item = KnownRefusal> {
+/// Lists every code and phrase of the table, for tests of what is built on it.
+pub fn listed_errors() -> impl Iterator<Item = ListedError> {
     TABLE.iter().flat_map(|row| {
         let codes = if row.sqlstates.is_empty() { POOLER_CODES } else { row.sqlstates };
         let phrases = if row.phrases.is_empty() { &["refused"] } else { row.phrases };
         codes.iter().flat_map(move |sqlstate| {
-            phrases.iter().map(move |message| KnownRefusal {
+            phrases.iter().map(move |message| ListedError {
                 sqlstate,
                 message,
                 kind: row.kind,
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn no_row_is_hidden_by_one_above_it() {
-        for known in known_refusals() {
+        for known in listed_errors() {
             let found = look_up(known.sqlstate, &known.message.to_uppercase());
             assert_eq!(found, (known.kind, known.diagnosis), "{known:?}");
         }
@@ -192,11 +193,11 @@ mod tests {
 
     #[test]
     fn every_diagnosis_has_words_of_its_own() {
-        let mut names: Vec<_> = known_refusals().map(|known| known.diagnosis).collect();
+        let mut names: Vec<_> = listed_errors().map(|known| known.diagnosis).collect();
         names.dedup();
         for diagnosis in names {
-            for words in [diagnosis.name(), diagnosis.seen(), diagnosis.advice()] {
-                assert!(!words.is_empty(), "{diagnosis:?}");
+            for text in [diagnosis.name(), diagnosis.summary(), diagnosis.advice()] {
+                assert!(!text.is_empty(), "{diagnosis:?}");
             }
         }
     }

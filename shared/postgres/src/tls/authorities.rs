@@ -1,4 +1,4 @@
-//! Certificate authorities given by `DATABASE_CA` or `sslrootcert`.
+//! Reads the certificate authorities that `DATABASE_CA` or `sslrootcert` names.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use super::error::{CaSource, TlsError};
 use super::pem;
 use crate::url::{DatabaseUrl, RootCert};
 
-/// The authorities that the configuration names; `None` leaves it to the system's. `DATABASE_CA` goes before
-/// `sslrootcert`, which may name a file of the machine where the connection string was copied.
+/// Reads the authorities that the configuration names; `None` means the system's. `DATABASE_CA` has precedence over
+/// `sslrootcert`, which may name a file on the machine where the connection string was copied.
 pub(super) fn given(
     url: &DatabaseUrl,
     database_ca: Option<&str>,
@@ -29,7 +29,7 @@ pub(super) fn given(
     }
 }
 
-/// All certificates of a PEM text, for OpenSSL to parse.
+/// Parses all certificates of a PEM text.
 pub(super) fn all(text: &str) -> Vec<Certificate> {
     pem::certificates(text).filter_map(|pem| Certificate::from_pem(pem.as_bytes()).ok()).collect()
 }
@@ -39,12 +39,13 @@ fn read(path: &Path, source_name: CaSource) -> Result<String, TlsError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Many tools can only put a line into a variable, and write `\n` for its ends.
+/// Replaces `\n` by line ends in a text of one line, since many tools can only put one line into a variable.
 fn unescape(text: &str) -> String {
     if text.trim().contains('\n') { text.to_owned() } else { text.replace("\\n", "\n") }
 }
 
-/// RDS's global bundle has over a hundred certificates, three of which sign in a database's region, and name it.
+/// Selects the certificates that may have signed the server's. RDS's global bundle has over a hundred, of which three
+/// are for a database's region, and name it.
 fn relevant<'a>(text: &'a str, url: &DatabaseUrl) -> Vec<&'a str> {
     let all: Vec<&str> = pem::certificates(text).collect();
     let regions: Option<Vec<&str>> = url.hosts().iter().map(|host| rds_region(&host.name)).collect();
@@ -57,7 +58,7 @@ fn relevant<'a>(text: &'a str, url: &DatabaseUrl) -> Vec<&'a str> {
     if regional.is_empty() { all } else { regional }
 }
 
-/// `eu-west-1` of `NAME.ID.eu-west-1.rds.amazonaws.com`.
+/// The region in the host name of an RDS instance, as in `NAME.ID.eu-west-1.rds.amazonaws.com`.
 fn rds_region(host: &str) -> Option<&str> {
     let (before, after) = host.split_once(".rds.amazonaws.com")?;
     matches!(after, "" | ".cn").then(|| before.rsplit('.').next()).flatten()

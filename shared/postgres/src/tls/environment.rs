@@ -1,4 +1,4 @@
-//! The two variables that tell OpenSSL where the authorities are, set for a moment.
+//! Sets, for a moment, the two variables that tell OpenSSL where the authorities are.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -8,24 +8,25 @@ use std::path::Path;
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORY: &str = "SSL_CERT_DIR";
 
-/// Whether somebody has decided by these variables what OpenSSL trusts.
+/// Whether the variables are set, and name something that exists.
 pub(super) fn is_set() -> bool {
     [FILE, DIRECTORY].into_iter().filter_map(env::var_os).any(|path| Path::new(&path).exists())
 }
 
-/// Runs `act` while OpenSSL believes in no bundle and in `directory` alone, then puts the variables back, for the AWS
-/// SDK reads them too. `None` when other threads run, which might read the environment meanwhile.
+/// Runs `act` while the variables name no bundle and only `directory`, then restores them, since the AWS SDK reads them
+/// too. `None` if other threads are running, which may read the environment meanwhile.
 pub(super) fn with_directory<T>(directory: Option<&Path>, act: impl FnOnce() -> T) -> Option<T> {
     if !is_single_threaded() {
         return None;
     }
     let _restored_at_the_end = Saved([FILE, DIRECTORY].map(|name| (name, env::var_os(name))));
-    // Must exist, or native-tls looks for a bundle by itself.
+    // The file must exist, or native-tls looks for a bundle by itself.
     set(FILE, Some(OsStr::new("/dev/null")));
     set(DIRECTORY, directory.map(Path::as_os_str));
     Some(act())
 }
 
+/// The variables as they were, which are restored when this is dropped.
 struct Saved([(&'static str, Option<OsString>); 2]);
 
 impl Drop for Saved {
@@ -49,7 +50,7 @@ fn set(name: &str, value: Option<&OsStr>) {
     }
 }
 
-/// Linux lists a process's threads; elsewhere nobody knows, and native-tls does not use OpenSSL anyway.
+/// Whether this is the process's only thread. Only Linux tells; on other systems native-tls does not use OpenSSL.
 fn is_single_threaded() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }

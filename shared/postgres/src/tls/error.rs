@@ -1,10 +1,10 @@
-//! Why no trust in the database's server can be set up.
+//! Why TLS to the database cannot be set up.
 
 use std::io;
 
 use thiserror::Error;
 
-/// Where a given certificate authority came from.
+/// Where a certificate authority was configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaSource {
     /// The variable `DATABASE_CA`.
@@ -22,24 +22,24 @@ impl std::fmt::Display for CaSource {
     }
 }
 
-/// Why no trust in the database's server can be set up. Names where a certificate came from, never what it holds.
+/// Why TLS to the database cannot be set up. It says where a certificate comes from, and never what it holds.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// The file cannot be read.
+    /// The file with the authorities cannot be read.
     #[error("the file that {source_name} names cannot be read ({kind})")]
     CaUnreadable {
-        /// Who named the file.
+        /// Where the file was named.
         source_name: CaSource,
-        /// What the operating system said.
+        /// The error of the operating system.
         kind: io::ErrorKind,
     },
-    /// No `-----BEGIN CERTIFICATE-----`, or what follows is not a certificate.
+    /// The text has no `-----BEGIN CERTIFICATE-----`, or what follows is not a certificate.
     #[error("{source_name} holds no usable certificate: expected PEM, one or more")]
     CaNotPem {
-        /// Who named the file, or holds the text.
+        /// Where the text, or the file with it, was configured.
         source_name: CaSource,
     },
-    /// Verification was asked for, and there is nothing to verify against.
+    /// The certificate is to be verified, but the system has no authorities.
     #[error(
         "this system has no certificate authorities to verify the database's server with: set DATABASE_CA"
     )]
@@ -47,7 +47,7 @@ pub enum TlsError {
     /// The system's bundle of authorities cannot be read or prepared.
     #[error("the system's certificate authorities cannot be read ({0})")]
     SystemRoots(io::ErrorKind),
-    /// OpenSSL refused.
+    /// OpenSSL has reported an error.
     #[error("TLS cannot be set up")]
     Library(#[from] native_tls::Error),
 }

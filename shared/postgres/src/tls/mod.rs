@@ -1,9 +1,9 @@
 //! TLS to the database: what is verified, against which authorities, at what cost.
 //!
-//! The cost is the point. Left alone, native-tls parses the system's whole bundle of some 144 authorities for every
-//! connector, also where it is then told not to use them: 17 to 100 ms of CPU. Here OpenSSL is led to believe that there
-//! is no bundle, once, before any thread exists, and finds the one authority it needs in a hashed directory during the
-//! handshake.
+//! The cost is why this module exists. By itself, native-tls parses the system's whole bundle of some 144 authorities
+//! for every connector, even where it is then told not to use them, which takes 17 to 100 ms of CPU time. Here OpenSSL
+//! is told once, before there are threads, that there is no bundle, and finds the one authority that it needs in a
+//! hashed directory during the handshake.
 
 mod authorities;
 mod environment;
@@ -19,46 +19,50 @@ use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
 use tokio_postgres::config::SslNegotiation;
 
 pub use error::{CaSource, TlsError};
-pub use system_roots::Layout;
+pub use system_roots::CertificatePaths;
 
 use crate::url::{DatabaseUrl, Verification};
 use system_roots::SystemRoots;
 
-/// Whom to trust, ready for any number of connectors. Keep it as long as they are used: it may own the directory that
-/// OpenSSL reads during handshakes.
+/// The authorities to trust, for any number of connectors. It must be kept as long as they are used, since it may own
+/// the directory that OpenSSL reads during handshakes.
 pub struct TrustStore {
     roots: SystemRoots,
 }
 
-/// Native-tls looks for the system's authorities once in a process, when the first connector is built.
+/// Whether a store has been prepared: native-tls looks for the system's authorities once in a process, when the first
+/// connector is built.
 static PREPARED: AtomicBool = AtomicBool::new(false);
 
 impl TrustStore {
-    /// Call first thing in `main`, before the runtime and any other thread starts; about 2 ms, most of it OpenSSL's own
-    /// start. Where threads run already, connectors work all the same and cost what native-tls makes them cost.
+    /// Prepares the store in about 2 ms, most of which OpenSSL needs to start. This must be called first in `main`,
+    /// before the runtime and any other thread starts. Where threads are running already, connectors work as well, but
+    /// cost what native-tls makes them cost.
     ///
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed where somebody has set them.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are respected where they are set.
     #[must_use]
     pub fn prepare() -> Self {
-        Self::prepare_from(&Layout::system())
+        Self::prepare_from(&CertificatePaths::system())
     }
 
-    /// [`prepare`](Self::prepare), with the system's authorities in other places.
+    /// Prepares the store as [`prepare`](Self::prepare) does, with the system's authorities in other places.
     #[must_use]
-    pub fn prepare_from(layout: &Layout) -> Self {
-        let found = if environment::is_set() { SystemRoots::Builtin } else { SystemRoots::find(layout) };
+    pub fn prepare_from(places: &CertificatePaths) -> Self {
+        let found = if environment::is_set() { SystemRoots::Builtin } else { SystemRoots::find(places) };
         if PREPARED.swap(true, Ordering::Relaxed) {
             return Self { roots: found.without_directory() };
         }
         let prepared = environment::with_directory(found.directory(), || {
-            // Not for its result: it makes native-tls look, and remember what it finds.
+            // The connector is not needed, but building one makes native-tls look for authorities, and keep what it
+            // finds.
             drop(TlsConnector::builder().disable_built_in_roots(true).build());
         });
         Self { roots: if prepared.is_some() { found } else { SystemRoots::Builtin } }
     }
 
-    /// A connector for the database of `url`, to be built once and used for every connection; `None` without TLS.
-    /// `database_ca`: the value of `DATABASE_CA`, a path or PEM text.
+    /// Builds a connector for the database of `url`, which can be used for every connection; `None` without TLS.
+    /// `database_ca` is the value of `DATABASE_CA`, a path or PEM text. Fails if there are no authorities to verify the
+    /// server with.
     pub fn connector(
         &self,
         url: &DatabaseUrl,
@@ -66,7 +70,7 @@ impl TrustStore {
     ) -> Result<Option<MakeTlsConnector>, TlsError> {
         let Some(verification) = url.verification(database_ca.is_some()) else { return Ok(None) };
         let mut builder = TlsConnector::builder();
-        // As libpq; older versions are broken.
+        // As in libpq. Older versions are insecure.
         builder.min_protocol_version(Some(Protocol::Tlsv12));
         match verification {
             Verification::Unverified => {
@@ -98,7 +102,7 @@ impl TrustStore {
         Ok(())
     }
 
-    /// A connector for anything but the database, which trusts the system's authorities.
+    /// Builds a connector for anything but the database, which trusts the system's authorities.
     pub fn web_connector(&self) -> Result<TlsConnector, TlsError> {
         let mut builder = TlsConnector::builder();
         builder.min_protocol_version(Some(Protocol::Tlsv12));

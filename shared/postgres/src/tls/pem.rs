@@ -1,5 +1,5 @@
-//! PEM files with many certificates, and as much of X.509 as it takes to tell them apart without OpenSSL, which spends
-//! some 50 to 120 µs on each.
+//! Reads PEM files with many certificates, and the subject of each, without OpenSSL, which takes 50 to 120 µs to parse
+//! one.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The certificates of a PEM text, each with its BEGIN and END line; comments between them are passed over.
+/// The certificates of a PEM text, each with its BEGIN and END line; comments between them are skipped.
 pub(super) fn certificates(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(BEGIN).filter_map(move |(begin, _)| {
         let end = begin + text[begin..].find(END)?;
@@ -16,7 +16,8 @@ pub(super) fn certificates(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The subject of a PEM certificate: the DER content of its `Name`. RFC 5280, section 4.1.
+/// The subject of a PEM certificate, as the DER content of its `Name`
+/// ([RFC 5280, 4.1](https://www.rfc-editor.org/rfc/rfc5280#section-4.1)).
 pub(super) fn subject(certificate: &str) -> Option<Vec<u8>> {
     let base64 = certificate.strip_prefix(BEGIN)?.strip_suffix(END)?;
     let base64: Vec<u8> = base64.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
@@ -30,8 +31,9 @@ pub(super) fn subject(certificate: &str) -> Option<Vec<u8>> {
     to_be_signed.next_of(SEQUENCE).map(<[u8]>::to_vec)
 }
 
-/// The number by which OpenSSL finds a certificate in a directory: the first four bytes, little-endian, of SHA-1 over
-/// the subject in canonical form. <https://docs.openssl.org/3.6/man1/openssl-rehash/>, `X509_NAME_hash_ex`.
+/// The number by which OpenSSL finds a certificate in a hashed directory: the first four bytes, in little-endian order,
+/// of the SHA-1 of the subject in canonical form (<https://docs.openssl.org/3.6/man1/openssl-rehash/>,
+/// `X509_NAME_hash_ex`).
 pub(super) fn subject_hash(subject: &[u8]) -> Option<u32> {
     let mut canonical = Vec::with_capacity(subject.len());
     let mut relative_names = Der(subject);
@@ -52,8 +54,8 @@ pub(super) fn subject_hash(subject: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
-/// Text in UTF-8 and lower case (ASCII only), without white space at its ends and with single spaces inside; any other
-/// type as it is.
+/// Converts a text to UTF-8 and lower case (of ASCII letters), and trims and collapses white space. A value of any
+/// other type is not changed.
 fn canonical_value(tag: u8, value: &[u8]) -> Option<Vec<u8>> {
     let text = match tag {
         UTF8_STRING => String::from_utf8(value.to_vec()).ok()?,
@@ -72,7 +74,7 @@ fn canonical_value(tag: u8, value: &[u8]) -> Option<Vec<u8>> {
     Some(encode(UTF8_STRING, words.join(" ").to_ascii_lowercase().as_bytes()))
 }
 
-/// C's `isspace`, which knows the vertical tab.
+/// White space by C's `isspace`, which includes the vertical tab.
 fn is_c_space(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }

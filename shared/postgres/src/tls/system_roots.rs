@@ -1,7 +1,7 @@
-//! Where the system keeps the certificate authorities that it trusts, and how to use them without loading them all.
+//! Finds the certificate authorities that the system trusts, and lets OpenSSL use them without loading them all.
 //!
-//! OpenSSL finds a certificate in a *hashed* directory (`4042bcee.0`) when a handshake needs it; a bundle, one file with
-//! them all, it parses from end to end: 17 to 100 ms.
+//! OpenSSL finds a certificate in a *hashed* directory (`4042bcee.0`) when a handshake needs it; a bundle, one file
+//! with them all, it parses from end to end: 17 to 100 ms.
 
 use std::fs;
 use std::io;
@@ -12,18 +12,19 @@ use tempfile::TempDir;
 
 use super::pem;
 
-/// Directories and bundles to look for, best first.
-pub struct Layout {
-    /// Directories that native-tls adds by itself when they exist.
+/// The places where a system may keep its certificate authorities, in order of preference.
+pub struct CertificatePaths {
+    /// Directories that native-tls uses by itself if they exist.
     pub builtin_directories: Vec<PathBuf>,
     /// Other directories that may be hashed.
     pub directories: Vec<PathBuf>,
-    /// Files with all authorities.
+    /// Bundles, which are files with all authorities.
     pub bundles: Vec<PathBuf>,
 }
 
-impl Layout {
-    /// Debian and its kin, Amazon Linux and its kin, SUSE, Alpine; and `certs/` in the function's own package.
+impl CertificatePaths {
+    /// The places that Debian, Amazon Linux, SUSE, Alpine and their derivatives use, and `certs/` in the function's own
+    /// package.
     #[must_use]
     pub fn system() -> Self {
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
@@ -41,29 +42,29 @@ impl Layout {
     }
 }
 
-/// The system's authorities, as OpenSSL will find them.
+/// The system's authorities, by the way in which OpenSSL finds them.
 pub(super) enum SystemRoots {
-    /// Native-tls looks there by itself.
+    /// In a hashed directory that native-tls uses by itself.
     Builtin,
-    /// A hashed directory that it has to be told of.
+    /// In a hashed directory that OpenSSL must be told of.
     Hashed(PathBuf),
-    /// A bundle, and the directory for its parts.
+    /// In a bundle, which is split into a hashed directory.
     Split(SplitBundle),
-    /// A bundle that has to be parsed whole, for want of a writable directory.
+    /// In a bundle that has to be parsed as a whole, because there is no writable directory.
     Whole(PathBuf),
-    /// None.
+    /// The system has none.
     Missing,
 }
 
 impl SystemRoots {
-    pub(super) fn find(layout: &Layout) -> Self {
-        if let Some(hashed) = layout.directories.iter().find(|directory| is_hashed(directory)) {
+    pub(super) fn find(places: &CertificatePaths) -> Self {
+        if let Some(hashed) = places.directories.iter().find(|directory| is_hashed(directory)) {
             return Self::Hashed(hashed.clone());
         }
-        if layout.builtin_directories.iter().any(|directory| is_hashed(directory)) {
+        if places.builtin_directories.iter().any(|directory| is_hashed(directory)) {
             return Self::Builtin;
         }
-        let Some(bundle) = layout.bundles.iter().find(|bundle| bundle.is_file()) else {
+        let Some(bundle) = places.bundles.iter().find(|bundle| bundle.is_file()) else {
             return Self::Missing;
         };
         match tempfile::Builder::new().prefix("tessera-roots-").tempdir() {
@@ -74,7 +75,7 @@ impl SystemRoots {
         }
     }
 
-    /// The same, where it is too late to tell OpenSSL of a directory.
+    /// The same authorities, where it is too late to tell OpenSSL of a directory.
     pub(super) fn without_directory(self) -> Self {
         match self {
             Self::Split(split) => Self::Whole(split.bundle),
@@ -82,7 +83,7 @@ impl SystemRoots {
         }
     }
 
-    /// The directory that OpenSSL has to be told of.
+    /// The directory that OpenSSL must be told of, if there is one.
     pub(super) fn directory(&self) -> Option<&Path> {
         match self {
             Self::Hashed(directory) => Some(directory),
@@ -92,7 +93,8 @@ impl SystemRoots {
     }
 }
 
-/// Whether OpenSSL can find certificates here by name: eight hexadecimal digits, a point, a number.
+/// Whether the directory is hashed: OpenSSL finds certificates in it by file names of eight hexadecimal digits, a point
+/// and a number.
 fn is_hashed(directory: &Path) -> bool {
     let is_hash_name = |name: &[u8]| {
         name.len() >= 10
@@ -104,7 +106,7 @@ fn is_hashed(directory: &Path) -> bool {
     entries.flatten().any(|entry| is_hash_name(entry.file_name().as_encoded_bytes()))
 }
 
-/// A bundle, taken apart into a hashed directory when first needed; the directory goes away with it.
+/// A bundle that is split into a hashed directory when it is first needed. The directory is removed with this value.
 pub(super) struct SplitBundle {
     bundle: PathBuf,
     directory: TempDir,
@@ -120,7 +122,7 @@ impl SplitBundle {
     }
 }
 
-/// Writes each certificate to `HASH.N`. One whose subject cannot be read could not be looked up either.
+/// Writes each certificate to `HASH.N`, except those whose subject cannot be read, which could not be looked up.
 fn split(bundle: &str, directory: &Path) -> io::Result<()> {
     let mut hashes = Vec::new();
     for certificate in pem::certificates(bundle) {

@@ -1,9 +1,9 @@
-//! What people copy along with a connection string: quotes, `DATABASE_URL=`, `psql '…'`.
+//! Strips what people copy along with a connection string: quotes, `DATABASE_URL=`, `psql '…'`.
 
 use super::DatabaseUrlError;
 
-/// The connection string inside `text`.
-pub(super) fn unwrap(text: &str) -> Result<&str, DatabaseUrlError> {
+/// Finds the connection string in `text`.
+pub(super) fn strip(text: &str) -> Result<&str, DatabaseUrlError> {
     let mut inner = text.trim();
     loop {
         let before = inner;
@@ -23,7 +23,8 @@ pub(super) fn unwrap(text: &str) -> Result<&str, DatabaseUrlError> {
     if inner.is_empty() { Err(DatabaseUrlError::Empty) } else { Ok(inner) }
 }
 
-/// `NAME=rest` or `export NAME=rest`, where the rest is a URL or quoted; key=value text is left alone.
+/// Strips `NAME=` or `export NAME=`, where the name is upper case as an environment variable's. Keys of `key=value`
+/// text are lower case, and stay.
 fn strip_assignment(text: &str) -> &str {
     let text = strip_word(text, "export").unwrap_or(text);
     let Some((name, rest)) = text.split_once('=') else { return text };

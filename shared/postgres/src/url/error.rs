@@ -6,66 +6,66 @@ use thiserror::Error;
 /// (a piece of) a password; whoever reads the variable adds its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DatabaseUrlError {
-    /// Nothing but white space.
+    /// The text is empty or white space.
     #[error("is empty")]
     Empty,
-    /// Neither a URL nor `key=value` text.
+    /// The text is neither a URL nor `key=value` text.
     #[error("is not a connection string: expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     NotAConnectionString,
-    /// A URL of something that is not PostgreSQL.
+    /// The URL's scheme is not one of PostgreSQL.
     #[error("has a scheme that is not PostgreSQL's: expected postgres:// or postgresql://")]
     UnknownScheme,
-    /// `prisma://` and `prisma+postgres://` are spoken by Prisma's client alone.
+    /// The URL's scheme is `prisma://` or `prisma+postgres://`, a protocol that only Prisma's client speaks.
     #[error(
         "is a URL of Prisma's own proxy protocol; use the direct connection string (postgres://…) that Prisma's \
          console shows beside it"
     )]
     PrismaProxy,
-    /// A `psql` command with flags instead of a connection string.
+    /// The text is a `psql` command with flags instead of a connection string.
     #[error("is a psql command with flags; use the connection string (postgres://…) instead")]
     PsqlFlags,
-    /// Host, database name or parameters could not be told apart.
+    /// Host, database name and parameters cannot be told apart.
     #[error(
         "is malformed after the scheme: check the host and the port, and percent-encode special characters of the \
          password (@ as %40, / as %2F, ? as %3F, # as %23)"
     )]
     MalformedUrl,
-    /// `key=value` text with a key that has no value, or a quote that is not closed.
+    /// The `key=value` text has a key without a value, or a quote that is not closed.
     #[error("is malformed key=value text: each key needs `=` and a value, and each quote its end")]
     MalformedKeywords,
     /// A percent-encoded part is not UTF-8.
     #[error("has a percent-encoded part that is not UTF-8")]
     NotUtf8,
-    /// PostgreSQL's protocol ends strings with a zero byte, so none may hold one.
+    /// The text contains a zero byte, with which PostgreSQL's protocol ends strings.
     #[error("contains a zero byte")]
     ZeroByte,
-    /// The provider's placeholder was not replaced.
+    /// The provider's placeholder for the password was not replaced.
     #[error("still has the placeholder of the provider's console in place of the password")]
     PlaceholderPassword,
-    /// A value that decides where or how safely to connect was not understood.
+    /// A parameter that decides where or how securely to connect has a value that is not understood.
     #[error("has an unusable value for `{key}`: expected {expected}")]
     BadValue {
-        /// The parameter.
+        /// The name of the parameter.
         key: &'static str,
-        /// What it may be.
+        /// The values that it may have.
         expected: &'static str,
     },
-    /// Several ports, but not one for each host; or several `hostaddr`.
+    /// There are several ports or `hostaddr`, but not one for each host.
     #[error("lists `{key}` for a different number of hosts than it names")]
     CountMismatch {
         /// `port` or `hostaddr`.
         key: &'static str,
     },
-    /// TLS is switched off and asked for at once.
+    /// TLS is switched off, but another parameter needs it.
     #[error("switches TLS off and sets `{key}`, which needs TLS")]
     NeedsTls {
         /// The parameter that needs TLS.
         key: &'static str,
     },
-    /// The secret belongs to another kind of database.
+    /// The secret is that of another database engine.
     #[error("is a secret of an engine that is not PostgreSQL")]
     WrongEngine,
-    /// A field of the secret is missing, or not usable.
+    /// A field of the secret is missing or not usable.
     #[error("is a secret without a usable `{field}`")]
     SecretField {
         /// The field's name in the secret.

@@ -1,4 +1,4 @@
-//! libpq's `key=value key='quoted value'` text, and .NET's `Key=Value;Key=Value`.
+//! Splits libpq's `key=value key='quoted value'` text, and .NET's `Key=Value;Key=Value`.
 
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,22 +1,22 @@
-//! The `options` parameter: routing hints of providers, and settings for the server.
+//! The start-up parameter `options`: routing hints for a provider's proxy, and settings for the server.
 
-/// `options`, sorted by what may become of it.
+/// The parts of `options`, which are separated because a pooler accepts only the routing hints.
 #[derive(Default)]
 pub(super) struct Options {
-    /// Hints that a proxy reads and takes out, e.g. Neon's `endpoint=…`; safe, and needed, everywhere.
+    /// Hints that a provider's proxy reads and removes, such as Neon's `endpoint=…`. They are always sent.
     routing: Vec<String>,
-    /// `-c name=value` settings and anything else, for a server that is reached directly.
+    /// `-c name=value` and everything else, which is sent only to a server that is reached directly.
     settings: Vec<Setting>,
 }
 
 struct Setting {
-    /// Empty for what is not `-c name=value`.
+    /// The setting's name; empty for anything but `-c name=value`.
     name: String,
     value: String,
     text: String,
 }
 
-/// Neon: <https://neon.com/docs/connect/connection-errors>; Supabase: `reference=`.
+/// The routing hints of Neon (<https://neon.com/docs/connect/connection-errors>) and Supabase (`reference=`).
 const ROUTING: [&str; 3] = ["endpoint=", "project=", "reference="];
 
 impl Options {
@@ -41,7 +41,7 @@ impl Options {
         options
     }
 
-    /// Takes a setting out.
+    /// Removes a setting, and returns its value.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.settings.iter().position(|setting| setting.name == name)?;
         Some(self.settings.remove(at).value)
@@ -56,7 +56,7 @@ impl Options {
         !self.settings.is_empty()
     }
 
-    /// The text for the server; behind a pooler only the routing hints.
+    /// The text that is sent; behind a pooler, only the routing hints.
     pub(super) fn to_text(&self, behind_pooler: bool) -> Option<String> {
         let settings = self.settings.iter().map(|setting| setting.text.as_str());
         let settings = settings.filter(|_| !behind_pooler);
@@ -65,7 +65,7 @@ impl Options {
     }
 }
 
-/// At white space, where a backslash keeps the next character in the word.
+/// Splits at white space that is not escaped with a backslash.
 fn split(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();

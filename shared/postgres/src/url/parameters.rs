@@ -1,4 +1,4 @@
-//! The parameters of every dialect, read one by one.
+//! Reads the parameters of every dialect one by one.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::options::Options;
 use super::warning::{ignored, printable};
 use super::{DatabaseUrlError, Dialect, Keepalives, Pooler, RootCert, Setting, SslMode, Warning};
 
-/// What was asked for, before one parameter is weighed against another.
+/// The parameters of a connection string, before conflicts between them are resolved.
 #[derive(Default)]
 pub(super) struct Parameters {
     pub(super) hosts: Vec<String>,
@@ -19,11 +19,12 @@ pub(super) struct Parameters {
     pub(super) password: Option<String>,
     pub(super) dbname: Option<String>,
     pub(super) ssl_mode: Option<SslMode>,
-    /// From `ssl=`, which `sslmode` overrides.
+    /// The mode from `ssl=`, which `sslmode` overrides.
     pub(super) ssl: Option<SslMode>,
-    /// Prisma's `sslaccept=strict`.
+    /// Whether Prisma's `sslaccept` is `strict`.
     pub(super) strict: bool,
-    /// A request not to verify, so that a known provider or a given root certificate does not make it stricter.
+    /// Whether the connection string asks not to verify the certificate, so that neither a known provider nor a root
+    /// certificate makes the mode stricter.
     pub(super) any_certificate: bool,
     pub(super) root_cert: Option<RootCert>,
     pub(super) ssl_negotiation: Option<SslNegotiation>,
@@ -34,7 +35,7 @@ pub(super) struct Parameters {
     pub(super) keepalives: Keepalives,
     pub(super) target_session_attrs: Option<TargetSessionAttrs>,
     pub(super) load_balance_hosts: Option<LoadBalanceHosts>,
-    /// What providers and ORMs leave in the URL: `pgbouncer=true`, Supabase's `supa=`.
+    /// The pooler that a parameter of a provider or an ORM shows: `pgbouncer=true`, Supabase's `supa=`.
     pub(super) pooler_mark: Option<Pooler>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -176,7 +177,8 @@ impl Parameters {
         }
     }
 
-    /// A time, in `unit` unless it names one; 0 (and what is below) stands for no limit, as in PostgreSQL.
+    /// Reads a duration in `unit`, unless the value has a unit of its own. 0 and negative values mean no limit, as in
+    /// PostgreSQL.
     fn duration(&mut self, key: &str, value: &str, unit: &str) -> Option<Duration> {
         let value = value.trim();
         let digits_end = value.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(value.len());
@@ -202,7 +204,7 @@ impl Parameters {
     }
 }
 
-/// `connectTimeout`, `connect_timeout` and `Connect Timeout` are one key.
+/// Normalises a key, so that `connectTimeout`, `connect_timeout` and `Connect Timeout` are the same.
 fn canonical(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
 }

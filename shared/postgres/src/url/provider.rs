@@ -1,23 +1,23 @@
-//! What a host, a port or a parameter tells about who answers there.
+//! Recognises poolers and providers by host name and port.
 
 use super::Host;
 
-/// The connection pooler that answers in PostgreSQL's place.
+/// The connection pooler in front of PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooler {
-    /// `PgBouncer`, by its port or by `pgbouncer=true`.
+    /// `PgBouncer`, recognised by its port or by `pgbouncer=true`.
     PgBouncer,
-    /// Supabase's pooler.
+    /// Supavisor, the pooler of Supabase.
     Supavisor,
-    /// Neon's pooled endpoint.
+    /// The pooled endpoint of Neon.
     Neon,
     /// Amazon RDS Proxy.
     RdsProxy,
-    /// A pooler by the look of its host or port, of no known make.
+    /// A pooler of an unknown kind, recognised by its host name or port.
     Unknown,
 }
 
-/// The pooler that a host's name and port give away.
+/// Recognises a pooler by its host name and port.
 pub(super) fn pooler(host: &Host) -> Option<Pooler> {
     let name = host.name.to_ascii_lowercase();
     let has_pooler_label = name.split('.').any(|label| label.ends_with("-pooler"));
@@ -36,7 +36,7 @@ pub(super) fn pooler(host: &Host) -> Option<Pooler> {
     }
 }
 
-/// 6432 is `PgBouncer`'s own default; the others are these providers' ports for it.
+/// Recognises `PgBouncer` by its default port, 6432, or by the port that a provider uses for it.
 fn is_pgbouncer(name: &str, port: u16) -> bool {
     match port {
         6432 => true,

@@ -1,36 +1,37 @@
-//! The secret that RDS and Aurora keep in Secrets Manager.
+//! The secret that RDS and Aurora create in Secrets Manager.
 
 use serde::Deserialize;
 
 use super::provider::is_rds;
 use super::{DatabaseUrlError, Setting};
 
-/// The fields of such a secret; others are passed over. Deliberately without `Debug`.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html>
+/// The fields of a secret that RDS or Aurora has created; others are ignored. It has no `Debug`, so that the password
+/// cannot be logged. <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html>
 #[derive(Deserialize)]
 pub struct RdsSecret {
-    /// `postgres`, `aurora-postgresql`; may be missing.
+    /// The database engine, such as `postgres` or `aurora-postgresql`; may be missing.
     pub engine: Option<String>,
-    /// Missing in the secrets that RDS makes for a master user; the function then needs it from elsewhere.
+    /// The host name. It is missing in the secrets that RDS manages for a master user, with which a connection string
+    /// cannot be made.
     pub host: Option<String>,
-    /// A number, or a number as text; 5432 when missing.
+    /// The port; 5432 if missing.
     pub port: Option<Port>,
-    /// The role.
+    /// The role to log in as.
     pub username: Option<String>,
-    /// The password, as it is.
+    /// The password, which is not percent-encoded.
     pub password: Option<String>,
-    /// The database; named like the role when missing.
+    /// The database's name; that of the role if missing.
     #[serde(alias = "database")]
     pub dbname: Option<String>,
 }
 
-/// Consoles write a number, hand-made secrets often text.
+/// A port, which RDS writes as a number, and people often as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Port {
-    /// `5432`
+    /// A number, as in `5432`.
     Number(u16),
-    /// `"5432"`
+    /// A text, as in `"5432"`.
     Text(String),
 }
 

@@ -1,16 +1,17 @@
-//! `scheme://user:password@host:port,host:port/database?key=value&…`, as libpq reads it, and as people paste it.
+//! Splits `scheme://user:password@host:port,host:port/database?key=value&…`, as libpq does, and as people paste it.
 //!
-//! Hand-written, since the URL standard knows neither several hosts nor the unencoded `@ / ? #` that consoles and
-//! password generators leave in passwords.
+//! This is code of our own because the URL standard allows neither several hosts nor the unencoded `@ / ? #` that
+//! consoles and password generators leave in passwords.
 
 use percent_encoding::percent_decode_str;
 
 use super::{DatabaseUrlError, Setting};
 
-/// Parameters whose value may hold an unencoded `@`; elsewhere an `@` means that the password has not ended yet.
+/// Parameters whose values may contain an unencoded `@`. In any other value, an `@` means that the password has not
+/// ended yet.
 const MAY_HOLD_AT: [&str; 5] = ["user", "password", "options", "application_name", "ApplicationName"];
 
-/// Reads what follows `scheme://`. `plus_is_space`: JDBC decodes parameters as HTML forms are.
+/// Reads what follows `scheme://`. With `plus_is_space`, `+` in parameters is a space, as in JDBC.
 pub(super) fn parse(rest: &str, plus_is_space: bool) -> Result<Vec<Setting>, DatabaseUrlError> {
     let (userinfo, tail) = split_userinfo(rest).ok_or(DatabaseUrlError::MalformedUrl)?;
     let mut settings = Vec::new();
@@ -33,7 +34,7 @@ pub(super) fn parse(rest: &str, plus_is_space: bool) -> Result<Vec<Setting>, Dat
     Ok(settings)
 }
 
-/// What stands behind the `@`.
+/// The part of the URL after the `@`.
 #[derive(Clone, Copy)]
 struct Tail<'a> {
     hosts: &'a str,
@@ -41,8 +42,8 @@ struct Tail<'a> {
     query: &'a str,
 }
 
-/// Ends the password at the first `@` behind which everything is well formed: `p@ss@host/db` and `p/w?@host/db`
-/// have one reading.
+/// Ends the password at the first `@` after which everything is well formed, so that `p@ss@host/db` and `p/w?@host/db`
+/// are unambiguous.
 fn split_userinfo(rest: &str) -> Option<(Option<&str>, Tail<'_>)> {
     if let Some(tail) = Tail::read(rest) {
         return Some((None, tail));
@@ -72,7 +73,7 @@ fn is_host(text: &str) -> bool {
     name_fits && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Name (brackets kept) and port (empty when there is none).
+/// Splits a host into its name, with brackets if it has them, and its port, which is empty if there is none.
 fn split_port(text: &str) -> Option<(&str, &str)> {
     let name_ends =
         if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
@@ -102,7 +103,8 @@ fn push_hosts(text: &str, settings: &mut Vec<Setting>) -> Result<(), DatabaseUrl
     Ok(())
 }
 
-/// A `%` that does not begin an escape stands for itself, as in passwords pasted without encoding.
+/// Decodes percent-encoding. A `%` that does not begin an escape is kept, as in passwords that were pasted without
+/// encoding.
 fn decode(text: &str) -> Result<String, DatabaseUrlError> {
     let decoded = percent_decode_str(text).decode_utf8().map_err(|_| DatabaseUrlError::NotUtf8)?;
     Ok(decoded.into_owned())

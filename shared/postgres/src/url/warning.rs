@@ -1,30 +1,30 @@
-//! What a connection string asks for that Tessera does differently.
+//! Warnings about parameters of a connection string that are not obeyed.
 
 use std::fmt;
 
-/// A parameter that is not obeyed, by name, never by value.
+/// A parameter that is not obeyed, by its name and never with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// Known to nobody here; perhaps a spelling mistake.
+    /// The parameter is unknown, perhaps because of a typing error.
     Unknown {
         /// The parameter as it was written.
         key: String,
     },
-    /// Known, and deliberately not obeyed.
+    /// The parameter is known, and deliberately not obeyed.
     Ignored {
         /// The parameter as it was written.
         key: String,
-        /// What Tessera does in its place.
+        /// What is done instead.
         instead: &'static str,
     },
-    /// Known, but its value was not understood; as if it were not there.
+    /// The parameter is known, but its value is not understood, so that it has no effect.
     NotUnderstood {
         /// The parameter as it was written.
         key: String,
     },
-    /// No host was given.
+    /// The connection string has no host.
     NoHost,
-    /// The server's certificate is not checked: whoever sits in between can read and change everything.
+    /// The server's certificate is not verified, so that whoever is on the path can read and change everything.
     ServerNotVerified,
 }
 
@@ -43,7 +43,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A parameter's name, fit for a log: a piece of a mistyped password seldom looks like one.
+/// A parameter's name for the log. Anything that does not look like a name is left out, since it may be a piece of a
+/// mistyped password.
 pub(super) fn printable(key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
     let is_name =
@@ -51,7 +52,7 @@ pub(super) fn printable(key: &str) -> String {
     if is_name { key.to_owned() } else { "(unreadable name)".to_owned() }
 }
 
-/// Why a parameter is not obeyed; an unknown one has no reason.
+/// The warning about a parameter that is not obeyed.
 pub(super) fn ignored(key: &str, canonical: &str) -> Warning {
     let instead = match canonical {
         "connectionlimit"

@@ -17,7 +17,7 @@ use std::process::{Command, ExitCode};
 
 use postgres_native_tls::MakeTlsConnector;
 use tempfile::TempDir;
-use tessera_postgres::tls::{CaSource, Layout, TlsError, TrustStore};
+use tessera_postgres::tls::{CaSource, CertificatePaths, TlsError, TrustStore};
 use tessera_postgres::url::DatabaseUrl;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -141,7 +141,7 @@ fn disable_has_no_connector() {
 fn a_given_authority_is_the_only_one_trusted() {
     let (authority, system) = (Authority::named("Given"), Authority::new());
     let directory = hashed_directory(&system);
-    let store = TrustStore::prepare_from(&layout(Some(directory.path()), None));
+    let store = TrustStore::prepare_from(&certificate_paths(Some(directory.path()), None));
     let connector = connector(&store, "sslmode=verify-full", Some(&authority.pem()));
     assert_accepted(&connector, NAME, authority.serve(NAME));
     assert_refused(&connector, NAME, system.serve(NAME));
@@ -194,7 +194,7 @@ fn unusable_authorities_are_named_by_their_source() {
 fn a_hashed_directory_is_searched() {
     let authority = Authority::new();
     let directory = hashed_directory(&authority);
-    let store = TrustStore::prepare_from(&layout(Some(directory.path()), None));
+    let store = TrustStore::prepare_from(&certificate_paths(Some(directory.path()), None));
     for _ in 0..2 {
         let connector = connector(&store, "sslrootcert=system", None);
         assert_accepted(&connector, NAME, authority.serve(NAME));
@@ -207,7 +207,7 @@ fn a_bundle_is_split_and_searched() {
     // Two authorities of one name share a hash; the second certificate has to be found as well.
     let authorities = [Authority::new(), Authority::named("Ő, Other  authority"), Authority::new()];
     let bundle = bundle(&authorities);
-    let store = TrustStore::prepare_from(&layout(None, Some(bundle.path())));
+    let store = TrustStore::prepare_from(&certificate_paths(None, Some(bundle.path())));
     let connector = connector(&store, "sslrootcert=system", None);
     for authority in &authorities {
         assert_accepted(&connector, NAME, authority.serve(NAME));
@@ -218,9 +218,9 @@ fn a_bundle_is_split_and_searched() {
 fn a_second_store_trusts_the_same_bundle() {
     let authority = Authority::new();
     let bundle = bundle(std::slice::from_ref(&authority));
-    let layout = layout(None, Some(bundle.path()));
-    drop(TrustStore::prepare_from(&layout));
-    let store = TrustStore::prepare_from(&layout);
+    let paths = certificate_paths(None, Some(bundle.path()));
+    drop(TrustStore::prepare_from(&paths));
+    let store = TrustStore::prepare_from(&paths);
     assert_accepted(&connector(&store, "sslrootcert=system", None), NAME, authority.serve(NAME));
 }
 
@@ -251,7 +251,7 @@ fn a_directory_set_by_variable_is_obeyed() {
 fn variables_are_as_before() {
     let set = || ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(env::var_os);
     let directory = hashed_directory(&Authority::new());
-    let _store = TrustStore::prepare_from(&layout(Some(directory.path()), None));
+    let _store = TrustStore::prepare_from(&certificate_paths(Some(directory.path()), None));
     assert_eq!(set(), [None, None]);
 }
 
@@ -293,12 +293,12 @@ fn direct_negotiation_names_the_protocol() {
 
 /// A system without any authority.
 fn prepare_empty() -> TrustStore {
-    TrustStore::prepare_from(&layout(None, None))
+    TrustStore::prepare_from(&certificate_paths(None, None))
 }
 
-fn layout(directory: Option<&Path>, bundle: Option<&Path>) -> Layout {
+fn certificate_paths(directory: Option<&Path>, bundle: Option<&Path>) -> CertificatePaths {
     let list = |path: Option<&Path>| path.map(PathBuf::from).into_iter().collect();
-    Layout { builtin_directories: Vec::new(), directories: list(directory), bundles: list(bundle) }
+    CertificatePaths { builtin_directories: Vec::new(), directories: list(directory), bundles: list(bundle) }
 }
 
 fn hashed_directory(authority: &Authority) -> TempDir {

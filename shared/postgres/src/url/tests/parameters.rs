@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio_postgres::config::{LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
+
 use super::*;
 use Verification::{Authority, AuthorityAndName, Unverified};
 

@@ -1,15 +1,15 @@
-//! What a person is told of a diagnosis: its name, what was seen, and what to do.
+//! The texts of each diagnosis: its name, what is wrong, and what to do.
 
 use super::Diagnosis;
 
 impl Diagnosis {
-    /// Whether the server or the pooler had no connection to give, which more of them or fewer callers would mend.
+    /// Whether the server or the pooler had no free connection.
     #[must_use]
     pub fn is_lack_of_connections(self) -> bool {
         matches!(self, Self::SlotsFull | Self::PoolerFull)
     }
 
-    /// A word for it, stable, in snake case.
+    /// The diagnosis's name, which is stable and in snake case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,9 +42,9 @@ impl Diagnosis {
         }
     }
 
-    /// What was seen, for a person.
+    /// What is wrong, for a person.
     #[must_use]
-    pub fn seen(self) -> &'static str {
+    pub fn summary(self) -> &'static str {
         match self {
             Self::Configuration => "the connection string or its secret cannot be read",
             Self::UnknownHost => "the host's name does not resolve",
@@ -77,7 +77,7 @@ impl Diagnosis {
         }
     }
 
-    /// What to do about it.
+    /// What to do about it, for a person.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
