@@ -205,7 +205,7 @@ fn cycle(named: &Dependencies) -> Option<Vec<String>> {
     })
 }
 
-/// `http/serve.rs` is of the module `http`, `metrics.rs` of `metrics`.
+/// `http/serve.rs` is of the module `http`, `fields.rs` of `fields`.
 fn top_module(path: &str) -> String {
     path.split('/').next().unwrap_or(path).trim_end_matches(".rs").to_owned()
 }

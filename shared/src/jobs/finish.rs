@@ -66,7 +66,7 @@ impl Outcome {
 /// The result of an attempt.
 #[derive(Debug, Clone)]
 pub struct DeliveryResult {
-    /// How it ended.
+    /// How the attempt ended.
     pub outcome: Outcome,
     /// The status of the response, if there was one.
     pub status: Option<u16>,

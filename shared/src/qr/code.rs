@@ -1,4 +1,4 @@
-//! A code, as it is stored and as callers see it.
+//! A code as it is stored, and as callers see it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,13 @@ pub struct StoredCode {
     pub id: i64,
     /// The id in its URL, in the spelling in which it was given or generated.
     pub short_id: String,
-    /// What its owner calls it; the service makes no use of it but to search.
+    /// The name that the owner gave it, which is only used to search.
     pub name: Option<String>,
     /// The URL that a scan is redirected to.
     pub target_url: String,
     /// The owner: the `userId` of the API.
     pub user_id: String,
-    /// Words of its owner's by which a list can be filtered.
+    /// The owner's tags, by which a list can be filtered.
     pub tags: Vec<String>,
     /// The status of the redirect: 301, 302, 303, 307 or 308.
     pub redirect_status: i16,
@@ -34,17 +34,17 @@ pub struct StoredCode {
     pub expires_at: Option<Timestamp>,
     /// How many scans it redirects before it stops; `None` means that there is no limit.
     pub max_scans: Option<i64>,
-    /// How often it was scanned.
+    /// How often the code was scanned.
     pub scans: Scans,
-    /// 1 when it is made and one more with every edit; its entity tag.
+    /// The version, which is 1 at first, one more after every edit, and the code's entity tag.
     pub version: i32,
-    /// When it was made, by the database's clock.
+    /// When the code was created, by the database's clock.
     pub created_at: Timestamp,
-    /// When it was last edited, by the database's clock; at first, when it was made.
+    /// When the code was last edited, by the database's clock; at first, when it was created.
     pub updated_at: Timestamp,
 }
 
-/// How often a code was scanned. Exact, and up to date as soon as a redirect has answered.
+/// How often a code was scanned. The counts are exact, and include every scan whose redirect has been sent.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scans {

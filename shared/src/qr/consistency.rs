@@ -1,9 +1,9 @@
-//! Reading from a replica without ever being older than what the caller has seen.
+//! Consistency tokens, by which a read from a replica never returns less than what the caller has seen.
 //!
-//! A write's answer carries a token that names the row it left in `code_versions`. A read that brings the token asks for
-//! that row in its own statement, so it is checked in the very snapshot that the answer comes from; a log position would
-//! be compared before or after it. It works wherever rows are replicated: standbys, Aurora, Neon, logical replication,
-//! behind any pooler.
+//! A write's answer carries a token that names the row it left in `code_versions`. A read that brings the token asks
+//! for that row in its own statement, so it is checked in the very snapshot that the answer comes from; a log position
+//! would be compared before or after it. It works wherever rows are replicated: standbys, Aurora, Neon, logical
+//! replication, behind any pooler.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// A write that reads must not be older than.
+/// Names a write that a read must see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsistencyToken {
     /// The code that was written.
@@ -21,7 +21,7 @@ pub struct ConsistencyToken {
     pub edit: Uuid,
 }
 
-/// Opaque to callers: 24 bytes in base64url.
+/// Writes the token as 24 bytes in base64url, which are opaque to callers.
 impl fmt::Display for ConsistencyToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = [&self.code.to_be_bytes()[..], self.edit.as_bytes()].concat();

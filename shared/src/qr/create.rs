@@ -1,4 +1,4 @@
-//! Creating a code.
+//! Creates a code.
 
 use tessera_postgres::{Database, DatabaseError, FailureKind, IdempotentBy, Json, Plan, Statement, Type};
 
@@ -31,10 +31,10 @@ pub const CREATE: Statement = Statement {
     idempotent_by: IdempotentBy::RequestId("codes.created_by, idempotency_keys.request"),
 };
 
-/// Random ids that one statement tries: that all are taken is unlikely even with thousands of millions of codes.
+/// How many random ids one statement tries. Even with thousands of millions of codes it is unlikely that all are taken.
 const CANDIDATES: usize = 4;
-/// Times that the statement is run. Each but the last may find every id taken, or lose one to another request between
-/// the look and the insert.
+/// How often the statement is run, if each time every id is taken, or another request takes the id between the look and
+/// the insert.
 const MAX_ATTEMPTS: usize = 5;
 
 /// A code that was created, now or by an earlier request with the same Idempotency-Key.
@@ -44,7 +44,7 @@ pub struct Created {
     pub code: StoredCode,
     /// Whether an earlier request with the same Idempotency-Key created it.
     pub replayed: bool,
-    /// Names this write; a read that is given the token is never answered from before it.
+    /// Names this write. A read that is given the token never returns what was before it.
     pub token: ConsistencyToken,
 }
 
@@ -63,7 +63,7 @@ pub async fn create(
     key: Option<&IdempotencyKey>,
 ) -> Result<Created, CodeError> {
     let fingerprint = new.fingerprint();
-    // The same ids after a lost race: it may have been lost to this very request, sent before.
+    // The ids stay the same after a lost race, which may have been lost to this very request, sent before.
     let mut ids = candidates(new);
     for _ in 0..MAX_ATTEMPTS {
         let short_ids: Vec<&str> = ids.iter().map(ShortId::as_str).collect();

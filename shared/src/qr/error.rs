@@ -4,7 +4,7 @@ use tessera_postgres::DatabaseError;
 
 use crate::fields::InvalidFields;
 
-/// Why an operation on codes did not do what was asked. It keeps its cause, and knows no HTTP.
+/// Why an operation on codes did not do what was asked. The error keeps its cause, and knows no HTTP status.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
     /// The caller sent no key, or one that is unknown, expired or revoked.
@@ -22,22 +22,22 @@ pub enum CodeError {
     /// The code has another version than the one that the caller holds.
     #[error("the code has changed in the meantime")]
     Stale,
-    /// The id is another code's, or was.
+    /// Another code has the id, or had it.
     #[error("the id is taken")]
     IdTaken,
     /// A request with the same Idempotency-Key had not ended at the deadline.
     #[error("a request with the same Idempotency-Key is still running")]
     StillRunning(#[source] DatabaseError),
-    /// The code leads nowhere any more.
+    /// The code no longer redirects.
     #[error("the code leads nowhere: {0:?}")]
     Inactive(InactiveReason),
-    /// The code leads nowhere yet.
+    /// The code does not redirect yet.
     #[error("the code becomes valid in {seconds} s")]
     NotYetValid {
-        /// Seconds until it does.
+        /// The seconds until it does.
         seconds: u64,
     },
-    /// Fields cannot be taken.
+    /// Fields of the request are not valid.
     #[error(transparent)]
     Invalid(#[from] InvalidFields),
     /// Other requests kept changing the same rows for as long as it was tried.
@@ -46,20 +46,20 @@ pub enum CodeError {
     /// The database did not do what was asked.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A statement decided something that is not in the list: a defect.
+    /// A statement returned a verdict that is not in the list, which is a defect.
     #[error("a statement gave the verdict {0:?}, which is not in the list")]
     UnknownVerdict(String),
 }
 
-/// Why a code no longer leads anywhere.
+/// Why a code no longer redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InactiveReason {
-    /// Its `expiresAt` has passed.
+    /// The code's `expiresAt` has passed.
     Expired,
-    /// It was scanned `maxScans` times.
+    /// The code was scanned `maxScans` times.
     UsedUp,
-    /// Its owner switched it off.
+    /// The code's owner has switched it off.
     Disabled,
-    /// Its owner deleted it.
+    /// The code's owner has deleted it.
     Deleted,
 }

@@ -27,8 +27,8 @@ pub struct NewCode {
 }
 
 impl NewCode {
-    /// Checks the body of `POST /qr`, and names every field that is wrong. `base` is the public URL of this service, below
-    /// which no target may lie.
+    /// Checks the body of `POST /qr`, and names every field that is wrong. `base` is the public URL of this service,
+    /// below which no target may lie.
     pub fn parse(object: Map<String, Value>, base: &Url) -> Result<Self, InvalidFields> {
         let mut fields = Fields::new(object);
         let user_id = take_owner(&mut fields);

@@ -1,4 +1,4 @@
-//! Dynamic QR codes: what they are, the rules for them, and their statements.
+//! Dynamic QR codes: their fields and rules, and the operations on them with their statements.
 
 pub mod code;
 pub mod consistency;

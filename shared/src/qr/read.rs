@@ -106,7 +106,7 @@ impl ReadContext<'_> {
 pub struct Filter {
     /// Only codes of this owner; `None` means the caller's own.
     pub user_id: Option<String>,
-    /// At most this many codes, 1 to 200.
+    /// The most codes on a page, 1 to 200.
     pub limit: i64,
     /// Only codes that were created before the one with this row key: the last of the page before.
     pub before: Option<i64>,

@@ -1,4 +1,4 @@
-//! Following a code: the hot path.
+//! Resolves a scanned code and records the scan: the hot path.
 
 use tessera_postgres::{Database, Deadline, IdempotentBy, Plan, Statement, Type};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use super::id::ShortId;
 use super::visit::{Visit, VisitKind};
 use crate::metrics::{self, Metric};
 
-/// Finds a code's target, and in the same statement records the scan.
+/// Finds a code's target and records the scan, in one statement.
 pub const REDIRECT: Statement = Statement {
     name: "qr.redirect",
     sql: include_str!("sql/redirect.sql"),
@@ -24,18 +24,19 @@ pub const REDIRECT: Statement = Statement {
     idempotent_by: IdempotentBy::UniqueConstraint("scans_pkey, scan_quotas.recent"),
 };
 
-/// Where to send the visitor.
+/// The redirect that answers a scan.
 #[derive(Debug)]
 pub struct Redirect {
     /// The code's target, as its owner gave it.
     pub target_url: String,
-    /// The status of the answer: 301, 302, 303, 307 or 308.
+    /// The status of the response: 301, 302, 303, 307 or 308.
     pub status: u16,
     /// Whether the request's query is to be merged into that of the target.
     pub forward_query: bool,
 }
 
-/// Finds out where the code `id` leads, and counts the visit if it is one that counts.
+/// Finds the target of the code `id`, and records the visit as a scan if it counts as one. Fails if there is no such
+/// code, or if it does not redirect (yet, or any more).
 pub async fn follow(
     database: &Database,
     id: &ShortId,

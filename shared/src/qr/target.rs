@@ -1,4 +1,4 @@
-//! Where a code leads.
+//! The target of a code, and the `Location` that is made of it.
 
 use http::HeaderValue;
 use url::Url;
@@ -8,11 +8,11 @@ use url::Url;
 pub struct TargetUrl(String);
 
 impl TargetUrl {
-    /// Bytes of a target, at most.
+    /// The most bytes that a target may have.
     pub const MAX_BYTES: usize = 8192;
 
-    /// Checks `text`, and says what is wrong with it. `base` is the public URL of this service, which codes encode: a target
-    /// below it would lead in a circle.
+    /// Checks `text`, and says what is wrong with it. `base` is the public URL of this service, which codes encode: a
+    /// target below it would lead in a circle.
     pub fn parse(text: &str, base: &Url) -> Result<Self, &'static str> {
         if text.len() > Self::MAX_BYTES {
             return Err("must have at most 8192 bytes");
@@ -24,7 +24,8 @@ impl TargetUrl {
         if !matches!(url.scheme(), "http" | "https") {
             return Err("must begin with http:// or https://");
         }
-        // The parser forgives `https:host`, `https:///host` and backslashes; what follows a redirect may not.
+        // The parser accepts `https:host`, `https:///host` and backslashes, which a client that follows a redirect may
+        // not.
         let rest = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
         if rest.is_none_or(|rest| rest.starts_with('/')) || text.contains('\\') {
             return Err("must be an absolute URL");
@@ -48,6 +49,7 @@ impl TargetUrl {
     }
 }
 
+/// Whether `url` is below `base`, at the same host and port.
 fn is_below(url: &Url, base: &Url) -> bool {
     let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase());
     let base_path = base.path().trim_end_matches('/').to_ascii_lowercase();
@@ -57,7 +59,8 @@ fn is_below(url: &Url, base: &Url) -> bool {
         && (path == base_path || path.starts_with(&format!("{base_path}/")))
 }
 
-/// `http://q.example` usually leads to `https://q.example`: with both on their default ports they are one service.
+/// The port of `base` for comparison with a URL of `other_scheme`. `http://q.example` usually redirects to
+/// `https://q.example`, so with their default ports the two count as the same service.
 fn port_of(base: &Url, other_scheme: &str) -> Option<u16> {
     base.port().or(match other_scheme {
         "http" => Some(80),

@@ -1,4 +1,4 @@
-//! What a scan's request tells of its visitor, as far as counting needs to know: never an IP address.
+//! Reduces the request of a scan to what is counted, which never includes an IP address.
 
 use http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
@@ -7,11 +7,11 @@ use url::Url;
 /// Whether a visit counts as a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VisitKind {
-    /// It counts as a scan.
+    /// The visit counts as a scan.
     Person,
-    /// It is a crawler's or a monitor's, which are counted apart.
+    /// The visit is that of a crawler or a monitor, which are counted separately.
     Bot,
-    /// It is not counted at all, being a HEAD request, a prefetch or a link preview.
+    /// The visit is not counted, because it is a HEAD request, a prefetch or a link preview.
     Uncounted,
 }
 
@@ -22,19 +22,19 @@ pub enum Device {
     Mobile,
     /// A tablet.
     Tablet,
-    /// A machine with a desktop browser.
+    /// A computer with a desktop browser.
     Desktop,
-    /// The User-Agent does not tell.
+    /// A device that the User-Agent does not identify.
     Other,
 }
 
 /// A request that follows a code, reduced to what is stored of it.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// Whether it counts as a scan.
+    /// Whether the visit counts as a scan.
     pub kind: VisitKind,
-    /// SHA-256 of address and User-Agent, which tells visitors apart. The database hashes it again with its own key and the
-    /// day before it stores it.
+    /// SHA-256 of address and User-Agent, which tells visitors apart. The database hashes it again with its own key and
+    /// the day before it stores it.
     pub digest: [u8; 32],
     /// The visitor's country in two capital letters, where CloudFront tells.
     pub country: Option<String>,
@@ -44,7 +44,7 @@ pub struct Visit {
     pub referrer: Option<String>,
 }
 
-/// Programs that fetch a link to show what is behind it: a person has seen it, and not yet followed it. In lower case.
+/// Programs that fetch a link to show a preview, in lower case: a person has seen the link, but not followed it yet.
 const PREVIEWS: &[&str] = &[
     "facebookexternalhit",
     "facebot",
@@ -72,8 +72,8 @@ const PREVIEWS: &[&str] = &[
     "bsky cardyb",
 ];
 
-/// Words by which crawlers and monitors name themselves, in lower case. Plain HTTP clients such as curl are not among them:
-/// somebody sent them, and a first try by hand should be seen in the counts.
+/// Words by which crawlers and monitors name themselves, in lower case. Plain HTTP clients such as curl are not among
+/// them: somebody sent them, and a first try by hand should be seen in the counts.
 const BOTS: &[&str] = &[
     "bot",
     "crawl",
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn people_bots_and_previews_are_told_apart() {
+    fn people_bots_and_previews_are_distinguished() {
         type Headers = &'static [(&'static str, &'static str)];
         let table: &[(&str, Headers, VisitKind)] = &[
             ("GET", &[("user-agent", PHONE)], VisitKind::Person),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_told_by_their_agent() {
+    fn devices_are_recognised_by_their_user_agent() {
         for (agent, device) in [
             (PHONE, Device::Mobile),
             ("Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140 Mobile Safari/537.36", Device::Mobile),

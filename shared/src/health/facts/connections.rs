@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub struct ConnectionLimits {
-    /// To the server, without those that it reserves for superusers.
+    /// The most connections to the server, without those that it reserves for superusers.
     pub server: i64,
-    /// By this role; `None` where the role has no limit.
+    /// The most connections of this role; `None` where the role has no limit.
     pub role: Option<i64>,
-    /// To this database; `None` where the database has no limit.
+    /// The most connections to this database; `None` where the database has no limit.
     pub database: Option<i64>,
 }
 
 /// How many connections there are, where a limit other than the server's may apply.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub struct ConnectionsUsed {
-    /// By this role.
+    /// The connections of this role.
     pub role: i64,
-    /// To this database.
+    /// The connections to this database.
     pub database: i64,
 }
 

@@ -24,9 +24,9 @@ pub struct Server {
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
-    /// How many there are.
+    /// How many replicas there are.
     pub known: i64,
-    /// Of how many this role may see the state.
+    /// How many of them show their state to this role.
     pub visible: i64,
     /// The longest replay lag of the visible ones, in seconds.
     pub lag_seconds: f64,

@@ -39,9 +39,9 @@ impl GroupBy {
 /// How the statistics are written: `format` in the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A JSON object with one item a group.
+    /// A JSON object with one item for each group.
     Json,
-    /// One line a group, for a spreadsheet ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)).
+    /// One line for each group, for a spreadsheet ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)).
     Csv,
 }
 
@@ -54,7 +54,7 @@ pub struct ScanStatsQuery {
     pub to: Timestamp,
     /// What the scans are grouped by.
     pub by: GroupBy,
-    /// How the answer is written.
+    /// How the response is written.
     pub format: Format,
 }
 
