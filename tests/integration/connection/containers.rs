@@ -20,7 +20,13 @@ pub(crate) async fn insert_code(database: &Database) -> Result<&'static str> {
 
 /// Sends a request to create a code.
 pub(crate) async fn create(lambda: &Lambda) -> Result<Response> {
-    lambda.post("/qr").json(&json!({"targetUrl": "https://example.com"})).send().await
+    create_within(lambda, None).await
+}
+
+/// Sends a request to create a code, which has this time instead of the function's limit.
+pub(crate) async fn create_within(lambda: &Lambda, limit: Option<Duration>) -> Result<Response> {
+    let request = lambda.post("/qr").json(&json!({"targetUrl": "https://example.com"}));
+    if let Some(limit) = limit { request.deadline(limit) } else { request }.send().await
 }
 
 /// Creates a code; any answer but 201 is an error.
