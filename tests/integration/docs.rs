@@ -1,4 +1,4 @@
-//! The links and the tests that the documents name are there.
+//! The links, tests and paths that the documents name are there.
 
 use std::collections::HashSet;
 use std::fs;
@@ -168,6 +168,24 @@ fn every_test_that_a_document_names_exists() -> Result<()> {
         }
     }
     assert!(seen > 50, "only {seen} names found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() -> Result<()> {
+    let folders = [".ci/", ".github/", "certificates/", "cli/", "docs/", "functions/", "shared/", "tests/"];
+    let mut missing = Vec::new();
+    for document in documents()? {
+        for span in code_spans(&fs::read_to_string(&document)?) {
+            // After the path of a program come its arguments; `functions/X/…` stands for each function's file.
+            let path = span.split(' ').next().unwrap_or_default();
+            let is_path = folders.iter().any(|folder| path.starts_with(folder)) && !path.contains("/X/");
+            if is_path && !root().join(path).exists() {
+                missing.push(format!("{}: {span}", document.display()));
+            }
+        }
+    }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
     Ok(())
 }
