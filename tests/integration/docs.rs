@@ -136,11 +136,9 @@ fn names_a_function(span: &str) -> bool {
 fn is_defined(sources: &[(String, String)], span: &str) -> bool {
     let (module, function) = span.rsplit_once("::").unwrap_or(("", span));
     let (start, rest) = function.strip_prefix('…').map_or(("fn ", function), |rest| ("", rest));
-    let (rest, end) = rest.strip_suffix('…').map_or((rest, "("), |rest| (rest, ""));
-    let definition = format!("{start}{rest}{end}");
-    sources
-        .iter()
-        .any(|(path, text)| is_module(path, span) || (is_module(path, module) && text.contains(&definition)))
+    let (rest, ends) = rest.strip_suffix('…').map_or((rest, ["(", "<"].as_slice()), |rest| (rest, &[""]));
+    let is_in = |text: &str| ends.iter().any(|end| text.contains(&format!("{start}{rest}{end}")));
+    sources.iter().any(|(path, text)| is_module(path, span) || (is_module(path, module) && is_in(text)))
 }
 
 /// Whether the file at `path` is the module of this name, or has it as an inner module `tests`.

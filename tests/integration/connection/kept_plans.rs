@@ -9,6 +9,7 @@ use tessera_postgres::plans::{self, PlanState, PlanStatus};
 use tessera_postgres::{Plan, Statement};
 use tokio_postgres::Client;
 
+use super::containers::wait_for_log;
 use crate::api::functions::{create_code, generate, redirect, short_id};
 use crate::operator::doctor::examine;
 use crate::operator::doctor_and_health::{dedicated_database, has_pg_stat_statements};
@@ -112,9 +113,9 @@ async fn a_column_of_another_type_than_declared_is_an_error_and_no_panic() -> Re
     for sent_as in ["text", "a call"] {
         assert_eq!(redirects.get(&format!("/r/{}", short_id(&made))).send().await?.status, 500, "{sent_as}");
     }
+    wait_for_log(&redirects, "the answer is not of the declared shape").await?;
+    wait_for_log(&redirects, "structure of query does not match function result type").await?;
     let log = redirects.logs().join("\n");
-    assert!(log.contains("the answer is not of the declared shape"), "{log}");
-    assert!(log.contains("structure of query does not match function result type"), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     Ok(())
 }
