@@ -8,7 +8,7 @@ use crate::{health, jobs, qr, webhook};
 pub const ALL: &[&Statement] = &[
     &qr::create::CREATE,
     &qr::read::GET,
-    &qr::read::LIST,
+    &qr::list::LIST,
     &qr::read::HISTORY,
     &qr::read::IMAGE,
     &qr::edit::EDIT,

@@ -31,7 +31,8 @@ measure() {
     average "redirect with its scan" "$sql/redirect.sql" "text, uuid, text, bytea, text, text, text" \
         "'C0DE42', (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || substr(md5(random()::text), 1, 20))::uuid, 'person', '\\\\x00', 'DE', 'mobile', NULL"
     average "list of 50 with counts" "$sql/caller.sql $sql/list.sql" \
-        "bytea, text, text, bigint, bigint, text, text, bigint, uuid" "NULL, 'owner', NULL, 50, NULL, NULL, NULL, NULL, NULL"
+        "bytea, text, text, bigint, timestamptz, bigint, text, text, bigint, uuid" \
+        "NULL, 'owner', NULL, 50, NULL, NULL, NULL, NULL, NULL, NULL"
 }
 
 mkdir -p target

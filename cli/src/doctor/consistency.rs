@@ -9,9 +9,10 @@ use serde_json::json;
 use shared::health::{Check, Verdict};
 use shared::qr::id::ShortId;
 use shared::qr::input::NewCode;
-use shared::qr::read::{Filter, ReadContext};
+use shared::qr::list::{self, Filter};
+use shared::qr::read::ReadContext;
 use shared::qr::visit::{Device, Visit, VisitKind};
-use shared::qr::{create, read, scan};
+use shared::qr::{create, scan};
 use shared::request::{Caller, RequestContext};
 use tessera_postgres::{
     Database, DatabaseConfig, Deadline, ErrorChain, IdempotentBy, Plan, Statement, TrustStore,
@@ -104,7 +105,7 @@ async fn run(database: &Database, owner: &str, probes: u16) -> Result<Outcome> {
 
         let filter = Filter { limit: 1, ..Filter::default() };
         let begun = Instant::now();
-        let page = read::list(database, &ReadContext { request: &request, token: None }, &filter).await?;
+        let page = list::list(database, &ReadContext { request: &request, token: None }, &filter).await?;
         outcome.times[1].push(begun.elapsed());
         outcome.listed +=
             u16::from(page.codes.first().is_some_and(|code| code.short_id == made.code.short_id));

@@ -5,9 +5,10 @@ use shared::digits::parse_digits;
 use shared::fields::{FieldError, InvalidFields};
 use shared::http::{self, HandlerResult, StatusCode, query_pairs};
 use shared::qr::code::Code;
-use shared::qr::read::{self, Filter};
+use shared::qr::list::{self, Filter};
 
 use crate::api_request::ApiRequest;
+use crate::cursor;
 
 /// A page of codes.
 #[derive(Serialize)]
@@ -19,7 +20,7 @@ struct List<'a> {
 
 pub(crate) async fn list(api: ApiRequest) -> HandlerResult {
     let filter = parse_filter(&query_pairs(&api.http))?;
-    let page = read::list(&api.state.database, &api.read_context()?, &filter).await?;
+    let page = list::list(&api.state.database, &api.read_context()?, &filter).await?;
     let items = page.codes.iter().map(|code| code.public(&api.state.base)).collect();
     Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
 }
@@ -46,7 +47,7 @@ fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
                 .map(|limit| filter.limit = limit)
                 .ok_or("must be a whole number from 1 to 200"),
             "cursor" => cursor::decode(value)
-                .map(|id| filter.before = Some(id))
+                .map(|position| filter.after = Some(position))
                 .ok_or("is not a nextCursor of a list"),
             _ => Err("is not a parameter of this request"),
         };
@@ -55,19 +56,4 @@ fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
         }
     }
     if errors.is_empty() { Ok(filter) } else { Err(InvalidFields(errors)) }
-}
-
-/// The cursor of a list: the row key of a page's last code, in base64url so that callers do not do arithmetic with it.
-mod cursor {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    pub(super) fn encode(id: i64) -> String {
-        URL_SAFE_NO_PAD.encode(id.to_be_bytes())
-    }
-
-    pub(super) fn decode(text: &str) -> Option<i64> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        bytes.try_into().ok().map(i64::from_be_bytes)
-    }
 }

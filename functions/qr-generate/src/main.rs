@@ -2,6 +2,7 @@
 
 mod api_request;
 mod create;
+mod cursor;
 mod edit;
 mod get;
 mod handler;

@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tessera_postgres::Row;
 use url::Url;
 
 use super::short_url::short_url;
 
-/// A code as the statements return it: the columns that `code_json` in the migrations puts together.
+/// A code as the statements return it: in columns, or as the JSON that `code_json` in the migrations puts together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredCode {
-    /// The key of its row. Ids ascend in the order of creation, so that a list continues after the last one seen.
+    /// The key of its row.
     pub id: i64,
     /// The id in its URL, in the spelling in which it was given or generated.
     pub short_id: String,
@@ -88,6 +89,33 @@ struct Images {
 }
 
 impl StoredCode {
+    /// The code of a row of a list, if the row has one.
+    pub(super) fn from_row(row: &Row) -> Option<Self> {
+        Some(Self {
+            id: row.get::<_, Option<i64>>("id")?,
+            short_id: row.get("short_id"),
+            name: row.get("name"),
+            target_url: row.get("target_url"),
+            user_id: row.get("owner"),
+            tags: row.get("tags"),
+            redirect_status: row.get("redirect_status"),
+            forward_query: row.get("forward_query"),
+            enabled: row.get("enabled"),
+            valid_since: row.get("valid_since"),
+            expires_at: row.get("expires_at"),
+            max_scans: row.get("max_scans"),
+            scans: Scans {
+                total: row.get("total"),
+                unique: row.get("uniques"),
+                bots: row.get("bots"),
+                last_at: row.get("last_at"),
+            },
+            version: row.get("version"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+        })
+    }
+
     /// The code as callers see it: without its row's key, and with the URLs of itself and its images below `base`.
     #[must_use]
     pub fn public(&self, base: &Url) -> Code<'_> {

@@ -7,6 +7,7 @@ pub mod edit;
 pub mod error;
 pub mod id;
 pub mod input;
+pub mod list;
 pub mod read;
 pub mod scan;
 pub mod scan_stats;

@@ -1,4 +1,4 @@
-//! Reading codes: one, a page of them, their history, and what an image needs.
+//! Reading one code: its fields, its history, and what its image needs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,26 +23,6 @@ pub const GET: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
-    idempotent_by: IdempotentBy::Read,
-};
-
-/// Reads a page of an owner's codes, with their counts.
-pub const LIST: Statement = Statement {
-    name: "qr.list",
-    sql: concat!(include_str!("sql/caller.sql"), include_str!("sql/list.sql")),
-    parameters: &[
-        Type::BYTEA,
-        Type::TEXT,
-        Type::TEXT,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::TEXT,
-        Type::INT8,
-        Type::UUID,
-    ],
-    columns: &[("verdict", Type::TEXT), ("codes", Type::JSONB)],
-    plan: Plan::EachTime,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -94,35 +74,11 @@ impl ReadContext<'_> {
         let (code, edit) = self.token_parameters();
         let (hash, owner) = (self.request.caller.key_hash(), self.request.caller.owner());
         let row = database
-            .read(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.request.deadline)
+            .read_one(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.request.deadline)
             .await?;
         check_verdict(&row)?;
         Ok(row)
     }
-}
-
-/// Which codes are listed, and how many of them.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only codes of this owner; `None` means the caller's own.
-    pub user_id: Option<String>,
-    /// The most codes on a page, 1 to 200.
-    pub limit: i64,
-    /// Only codes that were created before the one with this row key: the last of the page before.
-    pub before: Option<i64>,
-    /// Only codes with this tag.
-    pub tag: Option<String>,
-    /// Only codes with this text in their id, name or target.
-    pub search: Option<String>,
-}
-
-/// A page of codes, newest first.
-#[derive(Debug)]
-pub struct Page {
-    /// The codes, at most as many as the filter's limit.
-    pub codes: Vec<StoredCode>,
-    /// What [`Filter::before`] must be for the next page; `None` when this page is the last.
-    pub next: Option<i64>,
 }
 
 /// One target that a code has or had, as callers see it.
@@ -147,39 +103,6 @@ pub async fn get(
     Ok(code)
 }
 
-/// Reads the page of codes that `filter` describes.
-pub async fn list(
-    database: &Database,
-    context: &ReadContext<'_>,
-    filter: &Filter,
-) -> Result<Page, CodeError> {
-    let (code, edit) = context.token_parameters();
-    let row = database
-        .read(
-            &LIST,
-            &[
-                &context.request.caller.key_hash(),
-                &context.request.caller.owner(),
-                &filter.user_id,
-                &filter.limit,
-                &filter.before,
-                &filter.tag,
-                &filter.search,
-                &code,
-                &edit,
-            ],
-            is_ok,
-            context.request.deadline,
-        )
-        .await?;
-    check_verdict(&row)?;
-    let Json(mut codes): Json<Vec<StoredCode>> = row.get("codes");
-    let limit = usize::try_from(filter.limit).unwrap_or_default();
-    let more = codes.len() > limit;
-    codes.truncate(limit);
-    Ok(Page { next: codes.last().filter(|_| more).map(|code| code.id), codes })
-}
-
 /// Reads the versions of the code `id`, newest first.
 pub async fn history(
     database: &Database,
@@ -193,7 +116,7 @@ pub async fn history(
 
 /// Reads the id of the code `id` in the spelling in which it was given. Anybody may ask: it is printed on the symbol.
 pub async fn image_id(database: &Database, id: &ShortId, deadline: Deadline) -> Result<String, CodeError> {
-    let row = database.read(&IMAGE, &[&id.key()], is_ok, deadline).await?;
+    let row = database.read_one(&IMAGE, &[&id.key()], is_ok, deadline).await?;
     check_verdict(&row)?;
     Ok(row.get("short_id"))
 }

@@ -108,7 +108,7 @@ async fn a_list_is_read_whole_whatever_the_size_of_its_pages() -> Result<()> {
 }
 
 /// All ids of a list, from the first page to the last.
-async fn pages(codes: &Lambda, query: &str) -> Result<Vec<String>> {
+pub(crate) async fn pages(codes: &Lambda, query: &str) -> Result<Vec<String>> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {

@@ -233,7 +233,20 @@ async fn every_wrong_parameter_is_named_and_none_reaches_the_database() -> Resul
     let numbers = ["", "-1", "1.5", "1e2", "0x10", "+5", " 5", "ten", "99999999999999999999"];
     let table: Vec<(&str, &str, Vec<&str>)> = vec![
         (list, "limit", [&numbers[..], &["0", "201"]].concat()),
-        (list, "cursor", vec!["", "x", "7", "AAAA", "AAAAAAAAAAAAAAAA", "ü", "AAAAAAAAAA=="]),
+        (
+            list,
+            "cursor",
+            vec![
+                "",
+                "x",
+                "7",
+                "AAAA",
+                "AAAAAAAAAAA",
+                "ü",
+                "_____________________w",
+                "f39_f39_f39_f39_f39_fw",
+            ],
+        ),
         (list, "userId", vec![&long, "a\0b"]),
         (list, "tag", vec![&long, "a\0b"]),
         (list, "search", vec![&long, "\0"]),

@@ -1,12 +1,13 @@
 //! What callers of the HTTP API are promised: codes, their images, keys, redirects and scans, for good input and for
 //! bad.
 
-mod codes;
+pub(crate) mod codes;
 pub(crate) mod functions;
 mod idempotency;
 mod images;
 mod input;
 mod keys;
+mod list;
 mod openapi;
 mod random_input;
 mod redirects;

@@ -144,11 +144,7 @@ impl Database {
         parameters: Parameters<'_>,
         deadline: Deadline,
     ) -> Result<Row, DatabaseError> {
-        let mut rows = self.query(statement, parameters, deadline).await?;
-        match (rows.pop(), rows.is_empty()) {
-            (Some(row), true) => Ok(row),
-            _ => Err(DatabaseError::WrongShape { statement: statement.name }),
-        }
+        only(statement, self.query(statement, parameters, deadline).await?)
     }
 
     /// Connects ahead of the first statement. A failure is only logged, since the first statement connects again.
@@ -318,5 +314,13 @@ impl Database {
 
     fn waited_for_connection(&self, waited: Duration) {
         (self.observer)(Event::WaitedForConnection { waited });
+    }
+}
+
+/// The one row of an answer that has exactly one.
+fn only(statement: &Statement, mut rows: Vec<Row>) -> Result<Row, DatabaseError> {
+    match (rows.pop(), rows.is_empty()) {
+        (Some(row), true) => Ok(row),
+        _ => Err(DatabaseError::WrongShape { statement: statement.name }),
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 
-use super::Database;
+use super::{Database, only};
 use crate::deadline::Deadline;
 use crate::failure::DatabaseError;
 use crate::statement::{Parameters, Statement};
@@ -38,19 +38,19 @@ impl Replica {
 }
 
 impl Database {
-    /// Runs a read that returns one row: on the replica if there is one, and on the primary if `accept` refuses the
-    /// replica's row, or if the replica fails or does not respond within a second. So nothing is missing or out of date
-    /// only because the replica is behind.
+    /// Runs a read: on the replica if there is one, and on the primary if `accept` refuses the replica's rows, or if the
+    /// replica fails or does not respond within a second. So nothing is missing or out of date only because the replica is
+    /// behind.
     pub async fn read(
         &self,
         statement: &Statement,
         parameters: Parameters<'_>,
-        accept: impl Fn(&Row) -> bool,
+        accept: impl Fn(&[Row]) -> bool,
         deadline: Deadline,
-    ) -> Result<Row, DatabaseError> {
+    ) -> Result<Vec<Row>, DatabaseError> {
         if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_suspended()) {
-            match replica.database.query_one(statement, parameters, deadline.within(READ_TIMEOUT)).await {
-                Ok(row) if accept(&row) => return Ok(row),
+            match replica.database.query(statement, parameters, deadline.within(READ_TIMEOUT)).await {
+                Ok(rows) if accept(&rows) => return Ok(rows),
                 Ok(_) => {}
                 Err(error) => {
                     replica.suspend();
@@ -58,6 +58,18 @@ impl Database {
                 }
             }
         }
-        self.query_one(statement, parameters, deadline).await
+        self.query(statement, parameters, deadline).await
+    }
+
+    /// As [`read`](Self::read), for a statement that answers with exactly one row.
+    pub async fn read_one(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+        accept: impl Fn(&Row) -> bool,
+        deadline: Deadline,
+    ) -> Result<Row, DatabaseError> {
+        let accept = |rows: &[Row]| matches!(rows, [row] if accept(row));
+        only(statement, self.read(statement, parameters, accept, deadline).await?)
     }
 }

@@ -61,7 +61,7 @@ pub async fn scan_stats(
 ) -> Result<Vec<ScanStat>, CodeError> {
     let (code, edit) = context.token_parameters();
     let row = database
-        .read(
+        .read_one(
             &SCAN_STATS,
             &[
                 &context.request.caller.key_hash(),
