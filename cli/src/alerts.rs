@@ -27,6 +27,7 @@ const LIST: Statement = Statement {
         ("resolved_at", Type::TIMESTAMPTZ),
     ],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -38,6 +39,7 @@ const RESOLVE: Statement = Statement {
     parameters: &[Type::INT8, Type::TEXT],
     columns: &[("id", Type::INT8)],
     plan: Plan::EachTime,
+    may_take_long: false,
     // A second run finds none that is open.
     idempotent_by: IdempotentBy::RequestId("alerts.resolved_at"),
 };

@@ -23,6 +23,7 @@ const LIST: Statement = Statement {
     parameters: &[Type::TEXT_ARRAY, Type::TEXT, Type::INT8],
     columns: &[("id", Type::INT8), ("source", Type::TEXT), ("event_id", Type::TEXT), ("event_type", Type::TEXT), ("attempt", Type::INT4), ("last_attempt", Type::INT4), ("outcome", Type::TEXT), ("status", Type::INT2), ("run_at", Type::TIMESTAMPTZ), ("ended_at", Type::TIMESTAMPTZ), ("state", Type::TEXT)],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -36,6 +37,7 @@ const SHOW: Statement = Statement {
     parameters: &[Type::INT8, Type::BOOL],
     columns: &[("id", Type::INT8), ("source", Type::TEXT), ("event_id", Type::TEXT), ("event_type", Type::TEXT), ("attempt", Type::INT4), ("last_attempt", Type::INT4), ("outcome", Type::TEXT), ("status", Type::INT2), ("run_at", Type::TIMESTAMPTZ), ("ended_at", Type::TIMESTAMPTZ), ("state", Type::TEXT), ("answer_head", Type::TEXT), ("failure", Type::TEXT), ("occurred_at", Type::TIMESTAMPTZ), ("received_at", Type::TIMESTAMPTZ), ("created_at", Type::TIMESTAMPTZ), ("bytes", Type::INT4), ("raw", Type::BYTEA)],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -51,6 +53,7 @@ const REDRIVE: Statement = Statement {
     parameters: &[Type::INT8, Type::TEXT, Type::INT4],
     columns: &[("id", Type::INT8)],
     plan: Plan::EachTime,
+    may_take_long: false,
     // A second run finds none that is dead.
     idempotent_by: IdempotentBy::RequestId("jobs.state"),
 };

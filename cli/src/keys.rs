@@ -28,6 +28,7 @@ const CREATE: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY, Type::INT4],
     columns: &[],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::UniqueConstraint("api_keys_pkey"),
 };
 
@@ -52,6 +53,7 @@ const LIST: Statement = Statement {
         ("state", Type::TEXT),
     ],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -63,6 +65,7 @@ const REVOKE: Statement = Statement {
     parameters: &[Type::TEXT, Type::BYTEA],
     columns: &[("prefix", Type::TEXT), ("owner", Type::TEXT)],
     plan: Plan::EachTime,
+    may_take_long: false,
     // A second run finds the time of the first.
     idempotent_by: IdempotentBy::RequestId("prefix"),
 };

@@ -47,6 +47,7 @@ const DELETE_PROBES: Statement = Statement {
     parameters: &[Type::TEXT],
     columns: &[],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::RequestId("owner"),
 };
 

@@ -87,7 +87,7 @@ enum WaitEnded {
 }
 
 /// How long to wait for a response before the connection is suspected to be dead.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResponsePatience {
     /// The connection is known to be alive, so wait as long as the statement may take.
     UntilDeadline,
@@ -104,6 +104,18 @@ impl RunError {
     }
 }
 
+impl ResponsePatience {
+    /// A statement that may take long is not asked for twice only because it does. After a pause in which the container may
+    /// have been frozen, no connection is trusted for long.
+    fn after(idle: Duration, may_take_long: bool) -> Self {
+        match (idle > FREEZE_SUSPECTED_AFTER, may_take_long) {
+            (false, true) => Self::UntilDeadline,
+            (true, false) => Self::AtMost(PATIENCE_AFTER_FREEZE),
+            (true, true) | (false, false) => Self::AtMost(PATIENCE),
+        }
+    }
+}
+
 impl Connection {
     /// Opens a connection.
     pub(crate) async fn open(endpoint: Arc<Endpoint>, deadline: Deadline) -> Result<Self, Failure> {
@@ -117,13 +129,9 @@ impl Connection {
         !self.client.is_closed() && !self.pipeline().abandoned && self.idle() < IDLE_LIMIT
     }
 
-    /// How long to wait for the next response before the connection is suspected to be dead.
-    pub(crate) fn patience(&self) -> ResponsePatience {
-        ResponsePatience::AtMost(if self.idle() > FREEZE_SUSPECTED_AFTER {
-            PATIENCE_AFTER_FREEZE
-        } else {
-            PATIENCE
-        })
+    /// How long to wait for the response to `statement` before the connection is suspected to be dead.
+    pub(crate) fn patience(&self, statement: &Statement) -> ResponsePatience {
+        ResponsePatience::after(self.idle(), statement.may_take_long)
     }
 
     /// Whether a pooler is in between, whose sessions have probably served others before.
@@ -284,6 +292,24 @@ impl Drop for PipelinePlace<'_> {
     fn drop(&mut self) {
         if !self.completed {
             self.connection.pipeline().abandoned = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_may_take_long_is_asked_for_again_only_after_a_suspected_freeze() {
+        let (moment, pause) = (Duration::from_millis(100), Duration::from_secs(10));
+        for (idle, may_take_long, expected) in [
+            (moment, false, ResponsePatience::AtMost(PATIENCE)),
+            (moment, true, ResponsePatience::UntilDeadline),
+            (pause, false, ResponsePatience::AtMost(PATIENCE_AFTER_FREEZE)),
+            (pause, true, ResponsePatience::AtMost(PATIENCE)),
+        ] {
+            assert_eq!(ResponsePatience::after(idle, may_take_long), expected, "{idle:?} {may_take_long}");
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct Statement {
     pub columns: &'static [(&'static str, Type)],
     /// How often the server plans the statement.
     pub plan: Plan,
+    /// Whether it may take seconds where there is much data. Its response is then waited for until the deadline; any other
+    /// statement is cancelled and sent again if no response comes within three seconds, since the connection may be dead.
+    pub may_take_long: bool,
     /// Why the statement may be sent again if the first response was lost.
     pub idempotent_by: IdempotentBy,
 }

@@ -19,6 +19,7 @@ pub const REPLICA: Statement = Statement {
     parameters: &[],
     columns: &[("facts", Type::JSONB)],
     plan: Plan::EachTime,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 

@@ -15,6 +15,7 @@ pub const REPORT: Statement = Statement {
     parameters: &[Type::BYTEA, Type::BOOL, Type::TEXT_ARRAY],
     columns: &[("facts", Type::JSONB)],
     plan: Plan::EachTime,
+    may_take_long: true,
     idempotent_by: IdempotentBy::Read,
 };
 

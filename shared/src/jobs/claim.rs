@@ -29,6 +29,7 @@ pub const CLAIM: Statement = Statement {
         ("raw", Type::BYTEA),
     ],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::RequestId("jobs.claim"),
 };
 

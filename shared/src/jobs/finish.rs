@@ -22,6 +22,7 @@ pub const FINISH: Statement = Statement {
     ],
     columns: &[("ended", Type::INT8)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::RequestId("jobs.attempt, jobs.claim"),
 };
 

@@ -17,6 +17,7 @@ pub const CLEAN: Statement = Statement {
         ("alerts", Type::INT8),
     ],
     plan: Plan::EachTime,
+    may_take_long: true,
     idempotent_by: IdempotentBy::RequestId("upkeep.cleaned_at"),
 };
 

@@ -28,6 +28,7 @@ pub const CREATE: Statement = Statement {
     ],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB), ("edit", Type::UUID)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::RequestId("codes.created_by, idempotency_keys.request"),
 };
 

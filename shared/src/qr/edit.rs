@@ -26,6 +26,7 @@ pub const EDIT: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::JSONB],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IDEMPOTENT_BY,
 };
 
@@ -40,6 +41,7 @@ pub const ROLLBACK: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::INT4],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IDEMPOTENT_BY,
 };
 
@@ -54,6 +56,7 @@ pub const DELETE: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4],
     columns: &[("verdict", Type::TEXT), ("id", Type::INT8)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IDEMPOTENT_BY,
 };
 

@@ -49,6 +49,7 @@ pub const LIST: Statement = Statement {
         ("last_at", Type::TIMESTAMPTZ),
     ],
     plan: Plan::Kept,
+    may_take_long: true,
     idempotent_by: IdempotentBy::Read,
 };
 

@@ -23,6 +23,7 @@ pub const GET: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -37,6 +38,7 @@ pub const HISTORY: Statement = Statement {
     parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
     columns: &[("verdict", Type::TEXT), ("versions", Type::JSONB)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 
@@ -47,6 +49,7 @@ pub const IMAGE: Statement = Statement {
     parameters: &[Type::TEXT],
     columns: &[("verdict", Type::TEXT), ("short_id", Type::TEXT)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::Read,
 };
 

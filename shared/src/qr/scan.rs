@@ -21,6 +21,7 @@ pub const REDIRECT: Statement = Statement {
         ("seconds_until_valid", Type::INT8),
     ],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::UniqueConstraint("scans_pkey, scan_quotas.recent"),
 };
 

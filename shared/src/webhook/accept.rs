@@ -28,6 +28,7 @@ pub const ACCEPT: Statement = Statement {
     ],
     columns: &[("accepted", Type::INT8_ARRAY)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: IdempotentBy::RequestId("events.request"),
 };
 

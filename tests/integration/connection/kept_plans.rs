@@ -151,6 +151,7 @@ const ONE: Statement = Statement {
     parameters: &[],
     columns: &[("one", tessera_postgres::Type::INT4)],
     plan: Plan::Kept,
+    may_take_long: false,
     idempotent_by: tessera_postgres::IdempotentBy::Read,
 };
 

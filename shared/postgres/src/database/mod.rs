@@ -175,7 +175,7 @@ impl Database {
     ) -> Result<Vec<Row>, Failure> {
         let (connection, reused) = self.connection(deadline).await?;
         let deadline = deadline.within(connection.statement_timeout());
-        let patience = if reused { connection.patience() } else { ResponsePatience::UntilDeadline };
+        let patience = if reused { connection.patience(statement) } else { ResponsePatience::UntilDeadline };
         let form = self.form(statement, &connection, reused);
         let mut result = self.send(&connection, statement, form, parameters, patience, deadline).await;
         if let Err(RunError::Slow) = result {

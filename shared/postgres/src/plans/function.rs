@@ -93,6 +93,7 @@ mod tests {
         parameters: &[Type::UUID, Type::TEXT_ARRAY],
         columns: &[("page", Type::TEXT_ARRAY), ("one", Type::INT4)],
         plan: Plan::Kept,
+        may_take_long: false,
         idempotent_by: IdempotentBy::UniqueConstraint("visits_pkey"),
     };
 

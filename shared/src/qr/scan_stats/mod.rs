@@ -36,6 +36,7 @@ pub const SCAN_STATS: Statement = Statement {
     ],
     columns: &[("verdict", Type::TEXT), ("stats", Type::JSONB)],
     plan: Plan::EachTime,
+    may_take_long: true,
     idempotent_by: IdempotentBy::Read,
 };
 
