@@ -1,1 +1,1 @@
-DROP TABLE upkeep, alerts, jobs, transactions, accounts, events;
+DROP TABLE upkeep, alerts, claims, jobs, transactions, accounts, events;

@@ -58,11 +58,12 @@ CREATE INDEX transactions_account ON transactions (source, account_id) WHERE acc
 -- An event to be forwarded. A waiting job is due at `run_at`; a claim moves `run_at` to the end of its lease, so that a
 -- job whose worker died becomes due by itself. `attempt` counts claims and never goes back: it is the fence that keeps
 -- a late worker's word out. The job is given up after attempt number `last_attempt`, which a redrive moves up.
--- `claim` is the worker's id of the claim under way.
+-- `claim` is the worker's id of the claim under way; `bytes` is the size of the payload, by which claims are bounded.
 CREATE TABLE jobs (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event        bigint NOT NULL CONSTRAINT jobs_event UNIQUE REFERENCES events ON DELETE CASCADE,
     source       text COLLATE "C" NOT NULL,
+    bytes        integer NOT NULL DEFAULT 0,
     state        text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
     run_at       timestamptz NOT NULL DEFAULT now(),
     attempt      integer NOT NULL DEFAULT 0,
@@ -75,10 +76,16 @@ CREATE TABLE jobs (
     created_at   timestamptz NOT NULL DEFAULT now(),
     ended_at     timestamptz
 ) WITH (fillfactor = 80);
-CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'waiting';
+CREATE INDEX jobs_due ON jobs (source, run_at) WHERE state = 'waiting';
 CREATE INDEX jobs_claim ON jobs (claim) WHERE claim IS NOT NULL;
 CREATE INDEX jobs_dead ON jobs (source) WHERE state = 'dead';
 CREATE INDEX jobs_done ON jobs (ended_at) WHERE state = 'done';
+
+-- Claims of the last hours. One that is sent twice meets itself here, and takes nothing more.
+CREATE TABLE claims (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now()
+);
 
 -- What somebody should look at. The checks leave no room for a payload: a code, a configured source's name, a row's id.
 -- The same alert again counts up while it is open.

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use shared::config::WorkerSettings;
 use shared::http::Invocation;
-use shared::jobs::claim::{Job, claim};
+use shared::jobs::claim::{ClaimLimits, Job, claim};
 use shared::jobs::finish::{DeliveryResult, NextState, finish};
 use shared::jobs::retention::clean;
 use shared::metrics::{self, Metric};
@@ -63,7 +63,8 @@ pub(crate) async fn run(state: Arc<State>, invocation: Invocation) -> Result<Rep
             }
             break;
         }
-        let claimed = claim(database, max_jobs, deadline.left() + LEASE_MARGIN, deadline).await?;
+        let limits = ClaimLimits { jobs: max_jobs, bytes: settings.claim_bytes };
+        let claimed = claim(database, limits, deadline.left() + LEASE_MARGIN, deadline).await?;
         retention_due |= claimed.retention_due;
         report.dead += usize::try_from(claimed.given_up).unwrap_or_default();
         if claimed.jobs.is_empty() {

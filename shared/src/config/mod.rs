@@ -17,7 +17,8 @@
 //! | `TESSERA_LOG`, `TESSERA_LOG_FORMAT` | `info`, `json` | [`Environment::log_level`], [`Environment::log_format`] |
 //! | `TESSERA_STAGE` | `dev` | [`Environment::stage`] |
 //!
-//! Lambda itself sets `AWS_LAMBDA_FUNCTION_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_STREAM_NAME`, which
+//! Lambda itself sets `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, by which the worker bounds a claim, and
+//! `AWS_LAMBDA_FUNCTION_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_STREAM_NAME`, which
 //! become the database's `application_name` and the metrics' dimension.
 
 mod database;

@@ -13,6 +13,10 @@ pub struct WorkerSettings {
     /// `WORKER_TIMEOUT_SECONDS` (default 10, from 0.1 to 60): how long a delivery may take, from connecting to the
     /// headers of the response.
     pub timeout: Duration,
+    /// How many bytes of payload one claim may take, about: a sixteenth of the memory that Lambda names in
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (default 128 MB), since a payload is held up to three times: as it came, as it is
+    /// sent, and in the buffers of connections.
+    pub claim_bytes: usize,
     /// `WORKER_ALLOW_LOOPBACK` (default `false`): whether to deliver to loopback addresses, for tests and development.
     pub allow_loopback: bool,
     /// `RETENTION_…_DAYS`: how long data is kept.
@@ -37,6 +41,7 @@ impl Environment {
         Ok(WorkerSettings {
             concurrency: concurrency(self)?,
             timeout: timeout(self)?,
+            claim_bytes: claim_bytes(self),
             allow_loopback: allow_loopback(self)?,
             retention: Retention {
                 payload: days(self, "RETENTION_PAYLOAD_DAYS", 30)?,
@@ -69,6 +74,11 @@ fn timeout(environment: &Environment) -> Result<Duration, ConfigError> {
         .ok_or_else(|| ConfigError::malformed(NAME, "must be a number of seconds from 0.1 to 60"))
 }
 
+fn claim_bytes(environment: &Environment) -> usize {
+    let megabytes = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
+    megabytes.unwrap_or(128_usize).saturating_mul(1024 * 1024 / 16)
+}
+
 fn allow_loopback(environment: &Environment) -> Result<bool, ConfigError> {
     const NAME: &str = "WORKER_ALLOW_LOOPBACK";
     match environment.get(NAME) {
@@ -86,8 +96,8 @@ mod tests {
     fn each_setting_has_its_default_and_its_limits() {
         let settings = Environment::default().worker().unwrap();
         assert_eq!(
-            (settings.concurrency, settings.timeout.as_secs(), settings.allow_loopback),
-            (3, 10, false)
+            (settings.concurrency, settings.timeout.as_secs(), settings.allow_loopback, settings.claim_bytes),
+            (3, 10, false, 8 * 1024 * 1024)
         );
         for (name, wrong) in [
             ("WORKER_CONCURRENCY", "0"),

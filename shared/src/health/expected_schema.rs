@@ -15,6 +15,7 @@ pub const TABLES: &[&str] = &[
     "accounts",
     "transactions",
     "jobs",
+    "claims",
     "alerts",
     "upkeep",
 ];

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tessera_postgres::{Database, DatabaseError, Deadline, IdempotentBy, Plan, Row, Statement, Type};
+use tessera_postgres::{
+    Database, DatabaseError, Deadline, IdempotentBy, Parameters, Plan, Row, Statement, Type,
+};
 use uuid::Uuid;
 
 use crate::metrics::{self, Metric};
@@ -13,8 +15,9 @@ use crate::metrics::{self, Metric};
 pub const CLAIM: Statement = Statement {
     name: "jobs.claim",
     sql: include_str!("sql/claim.sql"),
-    parameters: &[Type::INT8, Type::FLOAT8, Type::UUID],
+    parameters: &[Type::INT8, Type::FLOAT8, Type::UUID, Type::INT8],
     columns: &[
+        ("again", Type::BOOL),
         ("retention_due", Type::BOOL),
         ("given_up", Type::INT8),
         ("queue_depth", Type::FLOAT8),
@@ -30,7 +33,7 @@ pub const CLAIM: Statement = Statement {
     ],
     plan: Plan::Kept,
     may_take_long: false,
-    idempotent_by: IdempotentBy::RequestId("jobs.claim"),
+    idempotent_by: IdempotentBy::RequestId("claims.id, jobs.claim"),
 };
 
 /// A claimed job, with the event that it delivers.
@@ -82,16 +85,31 @@ pub struct Claimed {
     pub retention_due: bool,
 }
 
-/// Claims up to `max_jobs` jobs. After `lease` they are due again, unless [`finish`](super::finish::finish) has ended
-/// their attempts.
+/// How much a claim may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimLimits {
+    /// The most jobs, of which each source that has some gets an equal share.
+    pub jobs: usize,
+    /// The bytes of payload, about: at most twice as many, and one payload more.
+    pub bytes: usize,
+}
+
+/// Claims jobs that are due, within `limits`. After `lease` they are due again, unless [`finish`](super::finish::finish)
+/// has ended their attempts.
 pub async fn claim(
     database: &Database,
-    max_jobs: usize,
+    limits: ClaimLimits,
     lease: Duration,
     deadline: Deadline,
 ) -> Result<Claimed, DatabaseError> {
-    let max_jobs = i64::try_from(max_jobs).unwrap_or(i64::MAX);
-    let rows = database.query(&CLAIM, &[&max_jobs, &lease.as_secs_f64(), &Uuid::new_v4()], deadline).await?;
+    let jobs = i64::try_from(limits.jobs).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(limits.bytes).unwrap_or(i64::MAX);
+    let parameters: Parameters<'_> = &[&jobs, &lease.as_secs_f64(), &Uuid::new_v4(), &bytes];
+    let mut rows = database.query(&CLAIM, parameters, deadline).await?;
+    // It was sent before, and that one has ended by now: the second look sees what it took.
+    if rows.first().is_some_and(|row| row.get("again")) {
+        rows = database.query(&CLAIM, parameters, deadline).await?;
+    }
     let first = rows.first().ok_or(DatabaseError::WrongShape { statement: CLAIM.name })?;
     metrics::set(Metric::QueueDepth, first.get("queue_depth"));
     metrics::set(Metric::ConnectionsUsedPercent, first.get("connections_used_percent"));

@@ -1,13 +1,49 @@
--- Takes up to $1 jobs that are due, for $2 seconds, under the claim's own id $3.
--- Sent twice, it gives what it took the first time.
-WITH mine AS (
+-- Takes up to $1 jobs that are due, for $2 seconds, under the claim's own id $3, with payloads of about $4 bytes.
+-- Sent twice, it gives what it took the first time. While the first is under way it is waited for, and what it took cannot
+-- be seen here: then `again` says that only a new look can tell.
+WITH RECURSIVE claimed AS (
+    INSERT INTO claims (id) VALUES ($3) ON CONFLICT (id) DO NOTHING RETURNING id
+),
+mine AS (
     SELECT id, event, source, attempt, last_attempt FROM jobs WHERE claim = $3
 ),
+-- Every source with waiting jobs: one look into the index a source.
+waiting AS (
+    (SELECT source FROM jobs WHERE state = 'waiting' ORDER BY source LIMIT 1)
+    UNION ALL
+    SELECT (SELECT jobs.source FROM jobs WHERE state = 'waiting' AND jobs.source > waiting.source ORDER BY jobs.source LIMIT 1)
+    FROM waiting WHERE waiting.source IS NOT NULL
+),
+due_source AS MATERIALIZED (
+    SELECT waiting.source, oldest.run_at
+    FROM waiting CROSS JOIN LATERAL (
+        SELECT run_at FROM jobs
+        WHERE state = 'waiting' AND jobs.source = waiting.source AND run_at <= now() ORDER BY run_at LIMIT 1
+    ) oldest
+    ORDER BY oldest.run_at
+),
+-- An equal share for each source, so that one with a long queue, or large payloads, holds up no other.
 -- A job whose lease ran out is due like any other. After its last attempt nobody is left to speak for it.
+candidate AS MATERIALIZED (
+    SELECT job.* FROM due_source CROSS JOIN LATERAL (
+        SELECT id, source, run_at, bytes, attempt >= last_attempt AS lost FROM jobs
+        WHERE state = 'waiting' AND jobs.source = due_source.source AND run_at <= now()
+        ORDER BY run_at LIMIT ceil($1::float8 / (SELECT count(*) FROM due_source))::bigint FOR UPDATE SKIP LOCKED
+    ) job
+    WHERE EXISTS (SELECT FROM claimed)
+    LIMIT $1
+),
+-- What fits a source's share of the bytes. A first job that is larger than that is taken all the same, unless those of other
+-- sources fill the claim.
+measured AS (
+    SELECT *, total <= share AS fits,
+        sum(bytes) FILTER (WHERE place = 1 AND bytes > share) OVER (ORDER BY run_at, id) AS oversize
+    FROM (SELECT *, row_number() OVER of_source AS place, sum(bytes) OVER of_source AS total,
+                 $4 / (SELECT count(*) FROM due_source) AS share
+          FROM candidate WINDOW of_source AS (PARTITION BY source ORDER BY run_at, id)) counted
+),
 due AS (
-    SELECT id, attempt >= last_attempt AS lost FROM jobs
-    WHERE state = 'waiting' AND run_at <= now() AND NOT EXISTS (SELECT FROM mine)
-    ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id, lost FROM measured WHERE fits OR place = 1 AND oversize - bytes < $4
 ),
 -- The attempt is counted here and not at its end: a worker that dies has still tried.
 taken AS (
@@ -27,11 +63,13 @@ alerted AS (
         count = old.count + excluded.count, event = excluded.event, last_at = now()
 )
 SELECT
+    NOT EXISTS (SELECT FROM claimed) AND NOT EXISTS (SELECT FROM claims WHERE id = $3) AS again,
     cleaned_at < now() - interval '1 hour' AS retention_due,
     (SELECT count(*) FROM given_up) AS given_up,
     -- For the alarms, as this statement found them; bounded, so that a backlog makes no claim slow.
-    (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'waiting' AND run_at <= now() LIMIT 1000) AS waiting)::float8
-        AS queue_depth,
+    (SELECT count(*) FROM due_source CROSS JOIN LATERAL (
+        SELECT FROM jobs WHERE state = 'waiting' AND jobs.source = due_source.source AND jobs.run_at <= now() LIMIT 1000
+     ) AS backlog)::float8 AS queue_depth,
     (SELECT count(*) FROM pg_stat_activity
      WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') * 100::float8
         / (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)

@@ -32,6 +32,10 @@ payloads AS (
         ORDER BY received_at LIMIT $4))
     RETURNING 1
 ),
+claimed AS (
+    DELETE FROM claims WHERE id = ANY (ARRAY(
+        SELECT claims.id FROM claims, turn WHERE at < now() - interval '1 day' LIMIT $4))
+),
 closed AS (
     DELETE FROM alerts WHERE id = ANY (ARRAY(
         SELECT alerts.id FROM alerts, turn WHERE resolved_at < now() - make_interval(days => $3) LIMIT $4))
