@@ -11,25 +11,27 @@ WITH sent AS MATERIALIZED (
 candidate AS MATERIALIZED (
     SELECT DISTINCT ON (event_id, topic) * FROM sent ORDER BY event_id, topic, n
 ),
--- In the order of their ids, so that two batches wait for each other instead of deadlocking. A duplicate that is
--- being stored by another request is waited for. No conflict target: the digest must be new as well as the id.
+-- In the order of what was signed, then of their ids, so that two batches wait for each other instead of deadlocking. A
+-- duplicate that is being stored by another request is waited for. No conflict target: the digest must be new as well as
+-- the id.
 stored AS (
     INSERT INTO events (source, event_id, topic, event_type, occurred_at, request, state, failure, signed_digest, raw)
     SELECT
         $1, event_id, topic, event_type, occurred_at, $2,
         CASE WHEN failure IS NULL THEN 'applied' ELSE 'failed' END, failure, signed_digest, raw
-    FROM candidate ORDER BY event_id, topic
+    FROM candidate ORDER BY signed_digest, event_id, topic
     ON CONFLICT DO NOTHING
     RETURNING id, event_id, topic
 ),
 new AS MATERIALIZED (
-    SELECT stored.id, candidate.n, candidate.failure FROM stored JOIN candidate USING (event_id, topic)
+    SELECT stored.id, candidate.n, candidate.failure, length(candidate.raw) AS bytes FROM stored JOIN candidate USING (event_id, topic)
 ),
--- Only what new events do. A time in the far future would keep its row for ever, so that it counts as now.
+-- Only what new events do. A time in the future would keep its row against what really comes later, so that it counts as
+-- now; five minutes are left for clocks that differ.
 effect AS MATERIALIZED (
     SELECT
         e.*, new.id AS event,
-        CASE WHEN e."occurredAt" > now() + interval '1 day' THEN now() ELSE e."occurredAt" END AS at
+        CASE WHEN e."occurredAt" > now() + interval '5 minutes' THEN now() ELSE e."occurredAt" END AS at
     FROM jsonb_to_recordset($11) AS e (
         n bigint, kind text, "externalId" text, "accountId" text, amount bigint, currency text, status text,
         attributes jsonb, "occurredAt" timestamptz, finality smallint)
@@ -65,7 +67,7 @@ transaction_set AS (
 ),
 -- What makes no sense to us may make sense to the team's own application: failed events are forwarded too.
 promised AS (
-    INSERT INTO jobs (event, source) SELECT id, $1 FROM new WHERE $3 ORDER BY n
+    INSERT INTO jobs (event, source, bytes) SELECT id, $1, bytes FROM new WHERE $3 ORDER BY n
 ),
 alerted AS (
     INSERT INTO alerts AS old (code, source, event, count)
@@ -73,13 +75,24 @@ alerted AS (
     ON CONFLICT (code, source) WHERE resolved_at IS NULL DO UPDATE SET
         count = old.count + excluded.count, event = excluded.event, last_at = now()
 )
--- The places of the events that this request brought, now or when it was sent the first time.
-SELECT coalesce(array_agg(n), '{}') AS accepted
-FROM (
-    SELECT n FROM new
-    UNION
-    SELECT candidate.n
-    FROM candidate JOIN events
-        ON events.source = $1 AND events.event_id = candidate.event_id AND events.topic = candidate.topic
-    WHERE events.request = $2
-) accepted
+-- The places of the events that this request brought, now or when it was sent the first time. What met an event that is not
+-- to be seen yet, which another request stored meanwhile or this one sent before, makes it `again`: only a new look tells
+-- whose it is.
+SELECT
+    EXISTS (
+        SELECT FROM candidate
+        WHERE n NOT IN (SELECT n FROM new)
+          AND NOT EXISTS (
+              SELECT FROM events
+              WHERE source = $1 AND events.event_id = candidate.event_id AND events.topic = candidate.topic)
+          AND NOT EXISTS (
+              SELECT FROM events WHERE source = $1 AND events.signed_digest = candidate.signed_digest)
+    ) AS again,
+    (SELECT coalesce(array_agg(n), '{}') FROM (
+        SELECT n FROM new
+        UNION
+        SELECT candidate.n
+        FROM candidate JOIN events
+            ON events.source = $1 AND events.event_id = candidate.event_id AND events.topic = candidate.topic
+        WHERE events.request = $2
+    ) of_this_request) AS accepted
