@@ -41,12 +41,14 @@ CREATE TABLE codes (
 -- In the order of the list, which no other index has: so the planner walks this one also for an owner of whom it knows nothing.
 CREATE INDEX codes_list ON codes (owner, created_at DESC, id DESC) WHERE deleted_at IS NULL;
 
--- Every version's target, the current one included.
+-- Every version's target, the current one included, and what the request that made it was answered: the request that is
+-- sent again gets the same, whatever has happened since. A deletion's answer is empty.
 CREATE TABLE code_versions (
     code_id    bigint NOT NULL REFERENCES codes ON DELETE CASCADE,
     version    integer NOT NULL,
     target_url text NOT NULL,
     edit       uuid NOT NULL,
+    answer     jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (code_id, version)
 );

@@ -63,6 +63,7 @@ fn sample(statement: &Statement) -> Option<Parameters> {
             owner,
             None::<&str>,
             50_i64,
+            None::<Timestamp>,
             None::<i64>,
             None::<&str>,
             None::<&str>,
@@ -101,7 +102,7 @@ fn sample(statement: &Statement) -> Option<Parameters> {
             vec![b"{}".to_vec()],
             Json(json!([])),
         ],
-        "jobs.claim" => parameters![10_i64, 60.0_f64, request],
+        "jobs.claim" => parameters![10_i64, 60.0_f64, request, 1_000_000_i64],
         "jobs.finish" => parameters![
             vec![2_i64],
             vec![1],
@@ -132,7 +133,12 @@ fn connect(url: &str) -> Result<Database> {
 async fn run(database: &Database, statement: &Statement) -> Result<Vec<Value>> {
     let sample = sample(statement).with_context(|| format!("{} has no sample", statement.name))?;
     let parameters: Vec<&(dyn ToSql + Sync)> = sample.iter().map(|value| value.as_ref() as _).collect();
-    let rows = database.query(statement, &parameters, Deadline::after(Duration::from_secs(9))).await?;
+    let mut rows = database.query(statement, &parameters, Deadline::after(Duration::from_secs(9))).await?;
+    // Sent again while the first was still running: only a new look can tell what that one did.
+    let is_again = |row: &Row| row.try_get("again").unwrap_or(false);
+    if rows.first().is_some_and(is_again) {
+        rows = database.query(statement, &parameters, Deadline::after(Duration::from_secs(9))).await?;
+    }
     if answers_the_same(statement) { rows.iter().map(row_to_json).collect() } else { Ok(Vec::new()) }
 }
 

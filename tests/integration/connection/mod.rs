@@ -18,3 +18,4 @@ mod soak;
 mod statement_deadline;
 mod thaw;
 mod tls;
+mod two_sessions;

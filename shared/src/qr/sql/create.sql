@@ -10,7 +10,9 @@ access AS (
     FROM caller
 ),
 done AS (
-    SELECT codes.* FROM codes, access WHERE id_key = ANY ($9) AND created_by = $4
+    SELECT codes.id, v.answer
+    FROM access, codes JOIN code_versions v ON v.code_id = codes.id AND v.edit = codes.created_by
+    WHERE id_key = ANY ($9) AND created_by = $4
 ),
 first AS (
     SELECT k.fingerprint, k.request, k.answer
@@ -59,8 +61,9 @@ created AS (
     RETURNING *
 ),
 versioned AS (
-    INSERT INTO code_versions (code_id, version, target_url, edit)
-    SELECT id, version, target_url, last_edit FROM created
+    INSERT INTO code_versions (code_id, version, target_url, edit, answer)
+    SELECT created.id, version, target_url, last_edit, code_json(built.code) FROM created, built
+    RETURNING answer
 ),
 limited AS (
     INSERT INTO scan_quotas (code_id, used) SELECT id, 0 FROM created WHERE max_scans IS NOT NULL
@@ -82,8 +85,8 @@ SELECT
     CASE
         WHEN answered.fingerprint <> $7 THEN NULL
         WHEN answered.answer IS NOT NULL THEN answered.answer
-        WHEN created.id IS NOT NULL THEN (SELECT code_json(built.code) FROM built)
-        WHEN done.id IS NOT NULL THEN (SELECT code_json(c) FROM codes c WHERE c.id = done.id)
+        WHEN created.id IS NOT NULL THEN (SELECT answer FROM versioned)
+        WHEN done.id IS NOT NULL THEN done.answer
     END AS code,
     coalesce(answered.request, $4) AS edit
 FROM (SELECT) one

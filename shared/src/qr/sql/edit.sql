@@ -20,8 +20,9 @@ edited AS (
     RETURNING c AS code, c.id, c.version, c.target_url, c.last_edit, c.max_scans
 ),
 versioned AS (
-    INSERT INTO code_versions (code_id, version, target_url, edit)
-    SELECT id, version, target_url, last_edit FROM edited
+    INSERT INTO code_versions (code_id, version, target_url, edit, answer)
+    SELECT id, version, target_url, last_edit, code_json(edited.code) FROM edited
+    RETURNING answer
 ),
 -- A code that becomes limited starts with the scans it has had.
 limited AS (
@@ -37,6 +38,6 @@ SELECT
         ELSE 'again'
     END AS verdict,
     coalesce(
-        (SELECT code_json(edited.code) FROM edited),
-        (SELECT code_json(c) FROM codes c JOIN code ON code.id = c.id WHERE access.verdict = 'done')) AS code
+        (SELECT answer FROM versioned),
+        (SELECT answer FROM done WHERE access.verdict = 'done')) AS code
 FROM access

@@ -1,14 +1,13 @@
--- The code $3, if the caller may change it. A deleted one only shows itself to the request ($4) that deleted it.
+-- The code $3, if the caller may change it. A deleted one only shows itself to requests ($4) that changed or deleted it.
 code AS (
     SELECT codes.* FROM codes, caller
-    WHERE id_key = $3 AND (deleted_at IS NULL OR last_edit = $4)
+    WHERE id_key = $3
+      AND (deleted_at IS NULL OR EXISTS (SELECT FROM code_versions v WHERE v.code_id = codes.id AND v.edit = $4))
       AND (codes.owner = caller.owner OR 'admin' = ANY (scopes))
 ),
 -- This request was carried out before: its answer was lost, and it is sent again.
 done AS (
-    SELECT FROM code WHERE last_edit = $4
-    UNION ALL
-    SELECT FROM code JOIN code_versions v ON v.code_id = code.id WHERE v.edit = $4
+    SELECT v.answer FROM code JOIN code_versions v ON v.code_id = code.id WHERE v.edit = $4
 ),
 access AS (
     SELECT CASE

@@ -10,14 +10,21 @@ WITH code AS MATERIALIZED (
     END AS state
     FROM codes WHERE id_key = $1
 ),
--- Only scans of a limited code queue on a row. The newest row decides, also when this scan has waited for another.
+-- Only scans of a limited code queue on a row. The newest row decides, also when this scan has waited for another. A scan
+-- that was granted before is found among the scans; while that one is still under way, it is waited for on the row, and
+-- found in `recent`. What was counted before the limit was set, or while it was, is used up too.
 granted AS (
     UPDATE scan_quotas q SET
-        used = q.used + CASE WHEN $2 = ANY (q.recent) THEN 0 ELSE 1 END,
+        used = CASE WHEN earlier.known OR $2 = ANY (q.recent) THEN q.used ELSE greatest(q.used, earlier.counted) + 1 END,
         recent = CASE WHEN $2 = ANY (q.recent) THEN q.recent ELSE q.recent[greatest(1, cardinality(q.recent) - 62):] || $2 END
-    FROM code
-    WHERE q.code_id = code.id AND code.state = 'live' AND code.max_scans IS NOT NULL AND $3 = 'person'
-      AND (q.used < code.max_scans OR $2 = ANY (q.recent))
+    FROM code CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM scans WHERE scans.id = $2) AS known,
+               (SELECT coalesce(sum(t.total), 0) FROM scan_totals t WHERE t.code_id = code.id)::bigint AS counted
+        WHERE code.state = 'live' AND code.max_scans IS NOT NULL AND $3 = 'person'
+        OFFSET 0
+    ) earlier
+    WHERE q.code_id = code.id
+      AND (earlier.known OR $2 = ANY (q.recent) OR greatest(q.used, earlier.counted) < code.max_scans)
     RETURNING q.used
 ),
 outcome AS (
