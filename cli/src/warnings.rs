@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Prints them to standard error from now on.
+/// Prints the warnings of the connection core to standard error from now on.
 pub fn print_to_stderr() {
     let lines = tracing_subscriber::fmt::layer().event_format(Lines::default()).with_writer(std::io::stderr);
     let core = Targets::new().with_target("tessera_postgres", LevelFilter::WARN);

@@ -27,10 +27,10 @@ pub struct SchemaStatus {
 /// What can go wrong. For operators: the source carries PostgreSQL's own message.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// In the migrations.
+    /// A migration failed, or the migrations could not be listed.
     #[error(transparent)]
     Migration(#[from] MigrationError),
-    /// In the kept plans.
+    /// The kept plans could not be installed, removed or listed.
     #[error(transparent)]
     Plans(#[from] InstallError),
 }

@@ -18,7 +18,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Reserves one that is free.
+    /// Reserves a port that is free.
     pub fn reserve() -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;

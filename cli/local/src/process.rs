@@ -18,11 +18,11 @@ use crate::command;
 /// Where what a process prints goes.
 #[derive(Debug)]
 pub enum Output {
-    /// To where our own goes.
+    /// It goes where the output of this process goes.
     Inherited,
-    /// Into [`Process::lines`], standard output and standard error in the order they were written.
+    /// It is collected in [`Process::lines`], standard output and standard error in the order they were written.
     Collected,
-    /// Into this file.
+    /// It is written to this file.
     File(File),
 }
 
@@ -94,7 +94,7 @@ impl Lines {
 /// A running process. Its supervisor stops it after the end of this program, if nobody does before.
 #[derive(Debug)]
 pub struct Process {
-    /// As somebody would type it.
+    /// The command line, for messages.
     line: String,
     pid: Pid,
     started: Instant,
@@ -127,7 +127,7 @@ impl Process {
         Ok(Self { line, pid, started, lines, exit, waiter: Some(waiter), kill_on_drop: false })
     }
 
-    /// Has it killed when this is dropped.
+    /// Kills the process when this value is dropped, instead of leaving that to the supervisor.
     #[must_use]
     pub fn kill_on_drop(mut self) -> Self {
         self.kill_on_drop = true;

@@ -54,7 +54,7 @@ impl Cluster {
     }
 }
 
-/// One `cargo dev` a cluster.
+/// Locks the cluster, which only one `cargo dev` may use at a time.
 fn lock(directory: &Path) -> Result<File> {
     let lock = File::create(directory.join("lock"))?;
     if lock.try_lock().is_err() {
@@ -82,7 +82,7 @@ fn stop_left_over(installation: &Installation, data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// In another directory first: a cluster that is half made is never used.
+/// Makes the cluster in another directory first, so that one that is half made is never used.
 fn initialise(installation: &Installation, directory: &Path, supervisor: &Supervisor) -> Result<()> {
     let unfinished = directory.join("unfinished");
     if unfinished.exists() {

@@ -17,9 +17,9 @@ use crate::connect;
 /// The database the functions will use.
 #[derive(Debug)]
 pub(super) enum Database {
-    /// That of `DATABASE_URL`, whatever else the environment says of it.
+    /// The database that the environment names, by `DATABASE_URL` or a secret.
     Given,
-    /// One of our own.
+    /// A private cluster that `cargo dev` starts and stops.
     Private(Cluster),
 }
 
@@ -63,7 +63,7 @@ impl Database {
     }
 }
 
-/// An installed PostgreSQL, else one fetched into `place`.
+/// Finds an installed PostgreSQL, or fetches one into `place`.
 pub(super) fn find_or_fetch(place: &Path, supervisor: &Supervisor) -> Result<Installation> {
     if let Some(installation) = Installation::find()? {
         return Ok(installation);

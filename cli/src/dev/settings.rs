@@ -60,7 +60,7 @@ fn check_database(config: &DatabaseConfig, trust: &TrustStore) -> Result<()> {
     Ok(())
 }
 
-/// It has a default here.
+/// Refuses a `PUBLIC_BASE_URL` that is malformed. `cargo dev` has a default for one that is missing.
 fn check_base_url(environment: &Environment) -> Result<(), ConfigError> {
     match environment.public_base_url() {
         Ok(_) | Err(ConfigError::Missing(_)) => Ok(()),

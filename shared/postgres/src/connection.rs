@@ -70,7 +70,7 @@ pub(crate) enum RunError {
     BlockingOthers(OwnedSemaphorePermit),
 }
 
-/// What is sent of a statement.
+/// The form in which a statement is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Its text, which the server plans.

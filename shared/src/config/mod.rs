@@ -1,6 +1,7 @@
 //! Configuration from the environment, typed and checked once, in the init phase.
 //!
-//! An error names the variable and what is wrong with it, and never shows its value. No other module reads variables:
+//! An error names the variable and what is wrong with it, and never shows its value. No other module of this crate reads
+//! variables; `tessera-postgres` looks at `SSL_CERT_FILE` and `SSL_CERT_DIR`, and the AWS SDK at its own:
 //!
 //! | Variable | Default | Read by |
 //! |---|---|---|

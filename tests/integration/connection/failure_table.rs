@@ -34,14 +34,14 @@ async fn every_known_refusal_is_retried_counted_and_told_as_its_row_says() -> Re
 
 async fn test_row(row: ListedError) -> Result<()> {
     let server = RefusingServer::start(row.sqlstate, &format!("{} (by the test)", row.message)).await?;
-    let told = format!("{}: {}", row.diagnosis.name(), row.diagnosis.summary());
+    let expected = format!("{}: {}", row.diagnosis.name(), row.diagnosis.summary());
     let advice = health::advice(row.diagnosis);
 
     let function = Lambda::builder("health").env("DATABASE_URL", server.url()).start().await?;
     let answer = function.get("/health?deep=true").deadline(DEADLINE).send().await?;
     let body = answer.json()?;
     ensure!(answer.status == 503, "{row:?}: {}", answer.status);
-    ensure!(body["observed"] == told && body["advice"] == advice, "health: {row:?}: {body}");
+    ensure!(body["observed"] == expected && body["advice"] == advice, "health: {row:?}: {body}");
 
     let counts = metrics(&function).await.with_context(|| format!("{row:?}"))?;
     // Given credentials stay what they are.

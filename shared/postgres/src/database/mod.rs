@@ -223,8 +223,9 @@ impl Database {
         })
     }
 
-    /// By the function that keeps its plan, if there is one. The first statement of a session of its own goes out as text:
-    /// to load and compile a function takes longer than to plan once.
+    /// What to send: a call of the function that keeps the plan, if there is one, or the text. The first statement of a
+    /// new session that no pooler shares is sent as text, since loading and compiling the function would take longer than
+    /// planning once.
     fn form(&self, statement: &Statement, connection: &Connection, reused: bool) -> Form {
         let kept = statement.plan == Plan::Kept && !self.missing_plans.contains(statement);
         if kept && (reused || connection.is_pooled()) { Form::Call } else { Form::Text }
@@ -244,7 +245,7 @@ impl Database {
         if !matches!(result, Err(RunError::PlanMissing)) {
             return result;
         }
-        self.missing_plans.note(statement);
+        self.missing_plans.record(statement);
         self.send_once(connection, statement, Form::Text, parameters, patience, deadline).await
     }
 

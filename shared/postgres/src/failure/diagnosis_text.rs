@@ -122,8 +122,9 @@ impl Diagnosis {
                  pooler, or raise the limit that is reached: max_connections, or the CONNECTION LIMIT of the role or database"
             }
             Self::PoolerFull => {
-                "set the pooler to transaction mode (Supabase: port 6543), as a session pooler holds a server connection for \
-                 each container; or raise its pool size"
+                "raise the limit that its log names: of clients (PgBouncer: max_client_conn), or of server connections (the pool \
+                 size), which a pooler in session mode keeps one of for each container: set it to transaction mode (Supabase: \
+                 port 6543)"
             }
             Self::PoolerSilent => {
                 "see in the pooler's log whether it reaches the database: that it runs, and that the pooler has the right host and \

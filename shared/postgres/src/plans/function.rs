@@ -8,8 +8,8 @@ use crate::statement::{IdempotentBy, Statement};
 #[must_use]
 pub(crate) fn name(statement: &Statement) -> String {
     let mut hash = Fnv1a::new();
-    hash.update(&result(statement));
     hash.update(&types(statement));
+    hash.update(&attributes(statement));
     hash.update(&body(statement));
     format!("{}_{:016x}", statement.name.replace('.', "_"), hash.0)
 }
@@ -25,19 +25,15 @@ pub(crate) fn call(statement: &Statement) -> String {
     call
 }
 
-/// What makes it, and says in psql what it is. Repeated, it changes nothing.
-///
-/// The plan is a generic one from the first call on: each new session would else plan the first five calls for their
-/// values before PostgreSQL compares the costs.
+/// The SQL that makes the function and comments on it, for psql's `\\df+`. Repeated, it changes nothing.
 #[must_use]
 #[cfg(feature = "direct")]
 pub(crate) fn definition(statement: &Statement) -> String {
     let Statement { name: operation, .. } = statement;
-    let (name, types, result, body) = (name(statement), types(statement), result(statement), body(statement));
-    let volatility = if statement.idempotent_by == IdempotentBy::Read { "STABLE" } else { "VOLATILE" };
+    let (name, types, attributes, body) =
+        (name(statement), types(statement), attributes(statement), body(statement));
     format!(
-        "CREATE OR REPLACE FUNCTION {name}({types}) RETURNS {result} LANGUAGE plpgsql {volatility}
-    SET plan_cache_mode = force_generic_plan AS $function${body}$function$;
+        "CREATE OR REPLACE FUNCTION {name}({types}) {attributes} AS $function${body}$function$;
 COMMENT ON FUNCTION {name}({types}) IS 'Keeps the plan of {operation}';"
     )
 }
@@ -48,6 +44,16 @@ pub(crate) fn body(statement: &Statement) -> String {
     let sql = statement.sql.trim_end();
     let run = if statement.columns.is_empty() { "" } else { "RETURN QUERY\n" };
     format!("\n#variable_conflict use_column\nBEGIN\n{run}{sql};\nEND\n")
+}
+
+/// The result and the attributes of the function.
+///
+/// The plan is generic from the first call on. Otherwise each new session would plan the first five calls for their values
+/// before PostgreSQL compares the costs.
+fn attributes(statement: &Statement) -> String {
+    let result = result(statement);
+    let volatility = if statement.idempotent_by == IdempotentBy::Read { "STABLE" } else { "VOLATILE" };
+    format!("RETURNS {result} LANGUAGE plpgsql {volatility} SET plan_cache_mode = force_generic_plan")
 }
 
 fn types(statement: &Statement) -> String {
@@ -127,11 +133,12 @@ mod tests {
             Statement { columns: &[("page", Type::TEXT_ARRAY), ("one", Type::INT8)], ..STATEMENT },
             Statement { columns: &[("page", Type::TEXT_ARRAY), ("two", Type::INT4)], ..STATEMENT },
             Statement { columns: &[], ..STATEMENT },
+            Statement { idempotent_by: IdempotentBy::Read, ..STATEMENT },
         ];
         let mut names: Vec<_> = others.iter().map(name).chain([name(&STATEMENT)]).collect();
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 6);
+        assert_eq!(names.len(), 7);
     }
 
     #[cfg(feature = "direct")]

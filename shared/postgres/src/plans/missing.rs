@@ -14,21 +14,21 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 pub(crate) struct MissingPlans(Mutex<HashMap<&'static str, Instant>>);
 
 impl MissingPlans {
-    /// The server knows no such function.
-    pub(crate) fn note(&self, statement: &Statement) {
+    /// Records that the server has no function for this statement, and logs it.
+    pub(crate) fn record(&self, statement: &Statement) {
         tracing::warn!(
             statement = statement.name,
             "database: the plan is not kept in the database, the statement is sent as text; `migrate up` installs it"
         );
-        self.found().insert(statement.name, Instant::now());
+        self.lock().insert(statement.name, Instant::now());
     }
 
-    /// Whether that was found a moment ago.
+    /// Whether the function of this statement was missing within the last minute.
     pub(crate) fn contains(&self, statement: &Statement) -> bool {
-        self.found().get(statement.name).is_some_and(|at| at.elapsed() < ASK_AGAIN_AFTER)
+        self.lock().get(statement.name).is_some_and(|at| at.elapsed() < ASK_AGAIN_AFTER)
     }
 
-    fn found(&self) -> MutexGuard<'_, HashMap<&'static str, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,12 +9,12 @@ access AS (
     END AS verdict
     FROM caller
 ),
-done AS (
+earlier_request AS (
     SELECT codes.id, v.answer
     FROM access, codes JOIN code_versions v ON v.code_id = codes.id AND v.edit = codes.created_by
     WHERE id_key = ANY ($9) AND created_by = $4
 ),
-first AS (
+earlier_answer AS (
     SELECT k.fingerprint, k.request, k.answer
     FROM idempotency_keys k JOIN access ON k.owner = access.caller
     WHERE k.key = $6 AND k.expires_at > now()
@@ -28,7 +28,7 @@ free AS (
 new AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('codes', 'id')) AS id, free.id_key, free.short_id, access.owner, access.caller
     FROM access, free
-    WHERE verdict = 'ok' AND NOT EXISTS (SELECT FROM first) AND NOT EXISTS (SELECT FROM done)
+    WHERE verdict = 'ok' AND NOT EXISTS (SELECT FROM earlier_answer) AND NOT EXISTS (SELECT FROM earlier_request)
 ),
 built AS MATERIALIZED (
     SELECT new.caller, c AS code
@@ -37,7 +37,7 @@ built AS MATERIALIZED (
         'enabled', true, 'version', 1, 'created_by', $4, 'last_edit', $4, 'created_at', now(), 'updated_at', now())) c
 ),
 -- A request with the same key that is still running is waited for here, and then answered for.
-claim AS (
+reserved_key AS (
     INSERT INTO idempotency_keys AS k (owner, key, fingerprint, request, answer, expires_at)
     SELECT built.caller, $6, $7, $4, code_json(built.code), now() + interval '24 hours'
     FROM built WHERE $6 IS NOT NULL
@@ -57,7 +57,7 @@ created AS (
         c.id, c.id_key, c.short_id, c.owner, c.name, c.target_url, c.tags, c.redirect_status, c.forward_query, c.enabled,
         c.valid_since, c.expires_at, c.max_scans, c.created_by, c.last_edit
     FROM (SELECT (built.code).* FROM built) c
-    WHERE $6 IS NULL OR (SELECT request FROM claim) = $4
+    WHERE $6 IS NULL OR (SELECT request FROM reserved_key) = $4
     RETURNING *
 ),
 versioned AS (
@@ -69,9 +69,9 @@ limited AS (
     INSERT INTO scan_quotas (code_id, used) SELECT id, 0 FROM created WHERE max_scans IS NOT NULL
 ),
 answered AS (
-    SELECT fingerprint, request, answer FROM first
+    SELECT fingerprint, request, answer FROM earlier_answer
     UNION ALL
-    SELECT fingerprint, request, answer FROM claim
+    SELECT fingerprint, request, answer FROM reserved_key
 )
 SELECT
     CASE
@@ -79,18 +79,18 @@ SELECT
         WHEN access.verdict <> 'ok' THEN access.verdict
         WHEN answered.fingerprint <> $7 THEN 'key_reused'
         WHEN answered.request <> $4 THEN 'replayed'
-        WHEN answered.request = $4 OR created.id IS NOT NULL OR done.id IS NOT NULL THEN 'created'
+        WHEN answered.request = $4 OR created.id IS NOT NULL OR earlier_request.id IS NOT NULL THEN 'created'
         ELSE 'taken'
     END AS verdict,
     CASE
         WHEN answered.fingerprint <> $7 THEN NULL
         WHEN answered.answer IS NOT NULL THEN answered.answer
         WHEN created.id IS NOT NULL THEN (SELECT answer FROM versioned)
-        WHEN done.id IS NOT NULL THEN done.answer
+        WHEN earlier_request.id IS NOT NULL THEN earlier_request.answer
     END AS code,
     coalesce(answered.request, $4) AS edit
 FROM (SELECT) one
 LEFT JOIN access ON true
 LEFT JOIN answered ON true
 LEFT JOIN created ON true
-LEFT JOIN done ON true
+LEFT JOIN earlier_request ON true

@@ -15,16 +15,16 @@ WITH code AS MATERIALIZED (
 -- found in `recent`. What was counted before the limit was set, or while it was, is used up too.
 granted AS (
     UPDATE scan_quotas q SET
-        used = CASE WHEN earlier.known OR $2 = ANY (q.recent) THEN q.used ELSE greatest(q.used, earlier.counted) + 1 END,
+        used = CASE WHEN earlier.is_recorded OR $2 = ANY (q.recent) THEN q.used ELSE greatest(q.used, earlier.counted) + 1 END,
         recent = CASE WHEN $2 = ANY (q.recent) THEN q.recent ELSE q.recent[greatest(1, cardinality(q.recent) - 62):] || $2 END
     FROM code CROSS JOIN LATERAL (
-        SELECT EXISTS (SELECT FROM scans WHERE scans.id = $2) AS known,
+        SELECT EXISTS (SELECT FROM scans WHERE scans.id = $2) AS is_recorded,
                (SELECT coalesce(sum(t.total), 0) FROM scan_totals t WHERE t.code_id = code.id)::bigint AS counted
         WHERE code.state = 'live' AND code.max_scans IS NOT NULL AND $3 = 'person'
         OFFSET 0
     ) earlier
     WHERE q.code_id = code.id
-      AND (earlier.known OR $2 = ANY (q.recent) OR greatest(q.used, earlier.counted) < code.max_scans)
+      AND (earlier.is_recorded OR $2 = ANY (q.recent) OR greatest(q.used, earlier.counted) < code.max_scans)
     RETURNING q.used
 ),
 outcome AS (
@@ -46,7 +46,7 @@ scan AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING code_id, at, bot, visitor
 ),
-visit AS (
+first_today AS (
     INSERT INTO visitors (code_id, day, visitor)
     SELECT code_id, (at AT TIME ZONE 'UTC')::date, visitor FROM scan WHERE visitor IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -54,7 +54,7 @@ visit AS (
 ),
 counted AS (
     INSERT INTO scan_totals AS t (code_id, slot, total, uniques, bots, last_at)
-    SELECT code_id, get_byte(uuid_send($2), 15) % 16, (NOT bot)::int, (SELECT count(*) FROM visit), bot::int,
+    SELECT code_id, get_byte(uuid_send($2), 15) % 16, (NOT bot)::int, (SELECT count(*) FROM first_today), bot::int,
            CASE WHEN NOT bot THEN at END
     FROM scan
     ON CONFLICT (code_id, slot) DO UPDATE SET

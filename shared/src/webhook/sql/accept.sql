@@ -66,7 +66,7 @@ transaction_set AS (
     WHERE (excluded.occurred_at, excluded.finality) >= (old.occurred_at, old.finality)
 ),
 -- What makes no sense to us may make sense to the team's own application: failed events are forwarded too.
-promised AS (
+queued AS (
     INSERT INTO jobs (event, source, bytes) SELECT id, $1, bytes FROM new WHERE $3 ORDER BY n
 ),
 alerted AS (
