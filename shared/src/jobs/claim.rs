@@ -88,7 +88,7 @@ pub struct Claimed {
 /// How much a claim may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimLimits {
-    /// The most jobs, of which each source that has some gets an equal share.
+    /// The most jobs: one of each source that has some in turn.
     pub jobs: usize,
     /// The bytes of payload, about: at most twice as many, and one payload more.
     pub bytes: usize,

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use harness::{CutPoint, Proxy};
 use serde_json::json;
 
 use super::delivery::{Setup, run, worker};
-use super::endpoint::Behaviour;
+use super::endpoint::{Behaviour, Delivery};
 use crate::connection::containers::wait_for_log;
 use crate::webhook::sender::{SECRET, send, sources, standard_secret};
 
@@ -157,4 +157,45 @@ async fn no_payload_and_no_secret_is_seen_but_in_the_event() -> Result<()> {
         assert!(seen.is_empty(), "{secret}: {seen:?}");
     }
     Ok(())
+}
+
+/// The largest bodies that intake takes, fifteen of them, at the smallest memory that the template allows.
+#[tokio::test]
+async fn large_payloads_are_all_delivered_within_the_smallest_memory_and_hold_up_no_small_ones() -> Result<()>
+{
+    let setup = Setup::start(Behaviour::Answer(204)).await?;
+    let sql = "WITH large AS (
+                   INSERT INTO events (source, event_id, request, state, raw)
+                   SELECT 'standard', 'large' || n, gen_random_uuid(), 'applied', convert_to(repeat('x', 4000000), 'UTF8')
+                   FROM generate_series(1, 15) n RETURNING id, source, length(raw) AS bytes
+               ), small AS (
+                   INSERT INTO events (source, event_id, request, state, raw)
+                   SELECT 'stripe', 'small' || n, gen_random_uuid(), 'applied', '{}' FROM generate_series(1, 15) n
+                   RETURNING id, source, length(raw) AS bytes
+               )
+               INSERT INTO jobs (event, source, bytes, run_at)
+               SELECT id, source, bytes, now() - interval '1 hour' FROM large
+               UNION ALL SELECT id, source, bytes, now() FROM small";
+    setup.database.client().await?.batch_execute(sql).await?;
+    let worker = worker(setup.database.url(), sources(&json!({"forwardUrl": setup.endpoint.url})))
+        .env("WORKER_TIMEOUT_SECONDS", "5")
+        .memory(128)
+        .start()
+        .await?;
+    while run(&worker).await?["claimed"] != 0 {}
+    assert_eq!(setup.one("SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 1").await?, "30");
+    let deliveries = setup.endpoint.deliveries();
+    let is_small = |delivery: &Delivery| delivery.id().starts_with("small");
+    let last_small = deliveries.iter().rposition(is_small).unwrap_or_default();
+    assert!(last_small < deliveries.len() - 5, "the small ones came after the large");
+    let peak_kb = peak_memory_kb(&worker)?;
+    assert!(peak_kb < 128 * 1024, "{peak_kb} kB");
+    Ok(())
+}
+
+/// The peak of the function's resident memory, as Linux counts it.
+fn peak_memory_kb(function: &harness::Lambda) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", function.pid()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("Linux tells it")?;
+    Ok(peak.trim().trim_end_matches(" kB").parse()?)
 }

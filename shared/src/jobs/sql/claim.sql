@@ -22,16 +22,14 @@ due_source AS MATERIALIZED (
     ) oldest
     ORDER BY oldest.run_at
 ),
--- An equal share for each source, so that one with a long queue, or large payloads, holds up no other.
 -- A job whose lease ran out is due like any other. After its last attempt nobody is left to speak for it.
 candidate AS MATERIALIZED (
     SELECT job.* FROM due_source CROSS JOIN LATERAL (
         SELECT id, source, run_at, bytes, attempt >= last_attempt AS lost FROM jobs
         WHERE state = 'waiting' AND jobs.source = due_source.source AND run_at <= now()
-        ORDER BY run_at LIMIT ceil($1::float8 / (SELECT count(*) FROM due_source))::bigint FOR UPDATE SKIP LOCKED
+        ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) job
     WHERE EXISTS (SELECT FROM claimed)
-    LIMIT $1
 ),
 -- What fits a source's share of the bytes. A first job that is larger than that is taken all the same, unless those of other
 -- sources fill the claim.
@@ -42,8 +40,10 @@ measured AS (
                  $4 / (SELECT count(*) FROM due_source) AS share
           FROM candidate WINDOW of_source AS (PARTITION BY source ORDER BY run_at, id)) counted
 ),
+-- One of each source in turn, so that a source with a long queue, or large payloads, holds up no other.
 due AS (
     SELECT id, lost FROM measured WHERE fits OR place = 1 AND oversize - bytes < $4
+    ORDER BY place, run_at, id LIMIT $1
 ),
 -- The attempt is counted here and not at its end: a worker that dies has still tried.
 taken AS (
