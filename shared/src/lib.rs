@@ -29,6 +29,7 @@ pub mod request;
 pub mod scheduled;
 #[cfg(feature = "migrations")]
 pub mod schema;
+pub mod spreadsheet;
 pub mod statements;
 mod telemetry;
 pub mod webhook;

@@ -171,9 +171,14 @@ fn country(headers: &HeaderMap) -> Option<String> {
     is_code.then(|| country.to_ascii_uppercase())
 }
 
+/// The host of a referring web page. Other schemes, whose hosts may be any text, and what cannot be a host's name are left
+/// out: it is shown to the code's owner.
 fn referrer(headers: &HeaderMap) -> Option<String> {
-    let url = Url::parse(text(headers, "referer")).ok()?;
-    url.host_str().filter(|host| !host.is_empty() && host.len() <= 253).map(str::to_owned)
+    let url =
+        Url::parse(text(headers, "referer")).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let host = url.host_str().filter(|host| !host.is_empty() && host.len() <= 253)?;
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    host.chars().all(is_host).then(|| host.to_owned())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -237,7 +242,13 @@ mod tests {
         );
         assert_eq!(visit.referrer.as_deref(), Some("news.example"));
         assert_eq!(visit.country.as_deref(), Some("DE"));
-        for (name, value) in [("referer", "not a url"), ("cloudfront-viewer-country", "DEU")] {
+        for (name, value) in [
+            ("referer", "not a url"),
+            ("referer", "x://=HYPERLINK(\"https://evil.example\")"),
+            ("referer", "android-app://com.example.app"),
+            ("referer", "https://=1+1/"),
+            ("cloudfront-viewer-country", "DEU"),
+        ] {
             let odd = self::visit("GET", &[(name, value)]);
             assert_eq!((odd.referrer, odd.country), (None, None));
         }

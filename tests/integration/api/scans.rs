@@ -94,6 +94,27 @@ async fn scan_statistics_add_up() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_a_visitor_sends_is_never_a_formula_in_the_owner_s_spreadsheet() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let codes = generate(database.url()).start().await?;
+    let redirects = redirect(database.url()).start().await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let path = format!("/r/{}", short_id(&made));
+    let numbers = format!("/qr/{}/scans?by=referrer&format=csv", short_id(&made));
+    for referrer in ["x://=HYPERLINK(1)", "https://=1+1/", "https://news.example/"] {
+        assert_eq!(redirects.get(&path).header("referer", referrer).send().await?.status, 302);
+    }
+    let csv = codes.get(&numbers).send().await?.text();
+    assert_eq!(csv, "referrer,total,unique,bots\n,2,1,0\nnews.example,1,1,0\n");
+    // What an earlier release has stored.
+    let earlier = "UPDATE scans SET referrer = '=HYPERLINK(1)' WHERE referrer IS NOT NULL";
+    database.client().await?.execute_typed(earlier, &[]).await?;
+    let csv = codes.get(&numbers).send().await?.text();
+    assert!(csv.contains("\n'=HYPERLINK(1),1,"), "{csv}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn no_address_is_stored() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let codes = generate(database.url()).start().await?;

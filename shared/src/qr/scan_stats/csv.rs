@@ -1,23 +1,16 @@
-//! Statistics as CSV ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)).
+//! Statistics as CSV, one line a group.
 
 use super::ScanStat;
 use super::query::GroupBy;
+use crate::spreadsheet;
 
 /// Writes the statistics as CSV: a line that names the columns, then one line a group.
 pub fn to_csv(by: GroupBy, stats: &[ScanStat]) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record([by.as_str(), "total", "unique", "bots"])?;
-    for stat in stats {
-        let count = |count: i64| count.to_string();
-        writer.write_record([
-            stat.key.clone().unwrap_or_default(),
-            count(stat.total),
-            count(stat.unique),
-            count(stat.bots),
-        ])?;
-    }
-    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let header = [by.as_str(), "total", "unique", "bots"].map(str::to_owned);
+    let lines = stats.iter().map(|ScanStat { key, total, unique, bots }| {
+        [key.clone().unwrap_or_default(), total.to_string(), unique.to_string(), bots.to_string()]
+    });
+    spreadsheet::to_csv(std::iter::once(header).chain(lines))
 }
 
 #[cfg(test)]
