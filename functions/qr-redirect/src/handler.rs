@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::http::{
     Body, HandlerError, HandlerResult, HeaderValue, Invocation, Method, PublicError, Request,
-    RequestExt as _, Response, StatusCode, header, query_pairs, segments, source_address,
+    RequestExt as _, Response, StatusCode, header, segments, source_address,
 };
 use shared::qr::id::ShortId;
 use shared::qr::scan::follow;
@@ -24,8 +24,8 @@ pub(crate) async fn handle(
     let visit = Visit::new(request.method(), request.headers(), source_address(&request));
     let redirect = follow(&database, &id, &visit, invocation.deadline).await?;
 
-    let forwarded = redirect.forward_query.then(|| query_pairs(&request));
-    let location = location(&redirect.target_url, forwarded.as_deref())
+    let forwarded = request.uri().query().filter(|_| redirect.forward_query);
+    let location = location(&redirect.target_url, forwarded)
         .ok_or_else(|| HandlerError::caused(PublicError::Internal, "a stored target is not a URL"))?;
     let status = StatusCode::from_u16(redirect.status).map_err(|_| PublicError::Internal)?;
     let mut response = Response::new(Body::Empty);

@@ -25,7 +25,7 @@ pub struct StoredCode {
     pub tags: Vec<String>,
     /// The status of the redirect: 301, 302, 303, 307 or 308.
     pub redirect_status: i16,
-    /// Whether the query of the scanned URL is merged into that of the target.
+    /// Whether the query of the scanned URL is appended to that of the target.
     pub forward_query: bool,
     /// Whether it redirects at all; a code that its owner has switched off answers 410.
     pub enabled: bool,

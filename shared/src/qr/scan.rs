@@ -32,7 +32,7 @@ pub struct Redirect {
     pub target_url: String,
     /// The status of the response: 301, 302, 303, 307 or 308.
     pub status: u16,
-    /// Whether the request's query is to be merged into that of the target.
+    /// Whether the request's query is to be appended to that of the target.
     pub forward_query: bool,
 }
 

@@ -1,7 +1,10 @@
 //! The target of a code, and the `Location` that is made of it.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
-use url::Url;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+use url::{Position, Url, form_urlencoded};
 
 /// An absolute `http` or `https` URL with a host, kept as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,27 +71,50 @@ fn port_of(base: &Url, other_scheme: &str) -> Option<u16> {
     })
 }
 
-/// The `Location` of a redirect to `target`, with the parameters of the request's query merged in if they are given.
+/// The `Location` of a redirect to `target`, with the parameters of `forwarded`, the query of the request, if it is given.
 /// `None` if `target` is no URL.
 ///
-/// A parameter of the request replaces those of the target that have its name; the fragment stays.
+/// The target's own query stays as it was given, byte for byte. Parameters whose names it does not have are appended as
+/// they were sent, so that whoever follows a code cannot change what its owner has set.
 #[must_use]
-pub fn location(target: &str, forwarded: Option<&[(String, String)]>) -> Option<HeaderValue> {
-    let forwarded = forwarded.filter(|pairs| !pairs.is_empty());
-    if forwarded.is_none()
-        && target.is_ascii()
-        && let Ok(value) = HeaderValue::from_str(target)
-    {
-        return Some(value);
+pub fn location(target: &str, forwarded: Option<&str>) -> Option<HeaderValue> {
+    let target = encoded(target)?;
+    match forwarded {
+        Some(query) => HeaderValue::from_str(&with_query(&target, query)).ok(),
+        None => HeaderValue::from_str(&target).ok(),
     }
-    let mut url = Url::parse(target).ok()?;
-    if let Some(forwarded) = forwarded {
-        let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let kept = own.iter().filter(|(name, _)| forwarded.iter().all(|(sent, _)| sent != name));
-        let merged: Vec<_> = kept.chain(forwarded).collect();
-        url.query_pairs_mut().clear().extend_pairs(merged);
+}
+
+/// The target as a header can hold it: host and path as a browser would send them, query and fragment percent-encoded
+/// where they are not ASCII.
+fn encoded(target: &str) -> Option<Cow<'_, str>> {
+    if target.is_ascii() {
+        return Some(Cow::Borrowed(target));
     }
-    HeaderValue::from_str(url.as_str()).ok()
+    let url = Url::parse(target).ok()?;
+    let (_, rest) = target.split_at(target.find(['?', '#']).unwrap_or(target.len()));
+    Some(Cow::Owned(format!("{}{}", &url[..Position::AfterPath], utf8_percent_encode(rest, CONTROLS))))
+}
+
+/// Appends those parameters of `query` to `target` whose names it does not have.
+fn with_query(target: &str, query: &str) -> String {
+    let (before, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
+    let own_names: Vec<_> = match before.split_once('?') {
+        Some((_, own)) => form_urlencoded::parse(own.as_bytes()).map(|(name, _)| name).collect(),
+        None => Vec::new(),
+    };
+    let is_new =
+        |pair: &&str| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| !own_names.contains(&name));
+    let mut location = before.to_owned();
+    for pair in query.split('&').filter(is_new) {
+        match location.find('?') {
+            None => location.push('?'),
+            Some(_) if location.ends_with(['?', '&']) => {}
+            Some(_) => location.push('&'),
+        }
+        location.push_str(pair);
+    }
+    location + fragment
 }
 
 #[cfg(test)]
@@ -163,30 +189,58 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_query_is_merged_before_the_fragment() {
-        let pairs = |query: &str| -> Vec<(String, String)> {
-            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
-        };
+    fn a_forwarded_query_is_appended_before_the_fragment() {
         for (target, query, expected) in [
             ("https://e.example/p", "a=1", "https://e.example/p?a=1"),
-            ("https://e.example/p?a=1&b=2#f", "b=3&c=4", "https://e.example/p?a=1&b=3&c=4#f"),
-            ("https://e.example/p?x=%20y", "", "https://e.example/p?x=%20y"),
-            ("https://e.example/", "q=ü&n=%0A", "https://e.example/?q=%C3%BC&n=%0A"),
+            ("https://e.example", "a=1", "https://e.example?a=1"),
+            ("https://e.example/p?", "a=1", "https://e.example/p?a=1"),
+            ("https://e.example/p?a=1&", "c", "https://e.example/p?a=1&c"),
+            ("https://e.example/p?a=1&b=2#f?x", "b=3&c=4", "https://e.example/p?a=1&b=2&c=4#f?x"),
+            ("https://e.example/#f", "a=1", "https://e.example/?a=1#f"),
+            ("https://e.example/", "", "https://e.example/"),
+            ("https://e.example/", "&&a=1&a=2&", "https://e.example/?a=1&a=2"),
         ] {
-            assert_eq!(location(target, Some(&pairs(query))).unwrap(), expected);
+            assert_eq!(location(target, Some(query)).unwrap(), expected, "{target} {query}");
         }
-        assert_eq!(
-            location("https://bücher.example/ü", None).unwrap(),
-            "https://xn--bcher-kva.example/%C3%BC"
-        );
+    }
+
+    #[test]
+    fn what_the_owner_has_set_stays_byte_for_byte() {
+        for target in [
+            "https://e.example/p?x=%20y+z&flag&bad=%FF&a='b'",
+            "https://e.example/p?next=/home",
+            "HTTPS://E.EXAMPLE:443/a/../b?q=1#%7e",
+        ] {
+            let sent = "x=1&flag=1&bad&a=2&next=//evil.example&ne%78t=2&q=3&q";
+            let expected = match target.split_once('?') {
+                Some((_, own)) if own.starts_with('x') => {
+                    format!("{target}&next=//evil.example&ne%78t=2&q=3&q")
+                }
+                Some((_, own)) if own.starts_with('n') => format!("{target}&x=1&flag=1&bad&a=2&q=3&q"),
+                _ => target.replace('#', "&x=1&flag=1&bad&a=2&next=//evil.example&ne%78t=2#"),
+            };
+            assert_eq!(location(target, Some(sent)).unwrap(), expected);
+            assert_eq!(location(target, Some("")).unwrap(), target);
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_not_ascii_is_encoded_and_no_more() {
+        for (target, expected) in [
+            ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+            ("https://bücher.example?q='%ff'&ü", "https://xn--bcher-kva.example/?q='%ff'&%C3%BC"),
+            ("https://e.example/#ü?", "https://e.example/#%C3%BC?"),
+        ] {
+            assert_eq!(location(target, None).unwrap(), expected);
+        }
     }
 
     proptest! {
         #[test]
         fn whatever_is_taken_makes_a_location(text in "https?://[a-z\\.@:\\\\/?#ü%0-9 ]{0,40}", query in "[a-z=&%ü+]{0,20}") {
             if let Ok(target) = TargetUrl::parse(&text, &base()) {
-                let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-                prop_assert!(location(target.as_str(), Some(&pairs)).is_some());
+                let query = utf8_percent_encode(&query, CONTROLS).to_string();
+                prop_assert!(location(target.as_str(), Some(&query)).is_some());
                 prop_assert!(location(target.as_str(), None).is_some());
             }
         }

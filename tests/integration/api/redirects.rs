@@ -68,7 +68,8 @@ async fn the_query_is_forwarded_where_asked_for_and_only_there() -> Result<()> {
     let forwards = make_with(codes, json!({"forwardQuery": true})).await?;
     let keeps = make_with(codes, json!({})).await?;
     for (id, query, location) in [
-        (&forwards, "?utm=x+y&b=2", "https://example.com/a?utm=x+y&b=2#c"),
+        (&forwards, "?utm=x+y&z=%20&flag&bad=%FF", "https://example.com/a?b=1&utm=x+y&z=%20&flag&bad=%FF#c"),
+        (&forwards, "?b=2&%62=3&c=4", "https://example.com/a?b=1&c=4#c"),
         (&forwards, "?n=%C3%BC%0D%0A", "https://example.com/a?b=1&n=%C3%BC%0D%0A#c"),
         (&forwards, "", "https://example.com/a?b=1#c"),
         (&keeps, "?utm=x", "https://example.com/a?b=1#c"),
