@@ -1,24 +1,34 @@
 //! Who calls: the holder of a key, the subject of a token that API Gateway has verified, or nobody.
 
+use std::collections::HashMap;
+
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 use sha2::{Digest, Sha256};
 
 use crate::request::Caller;
 
+/// The most characters of a subject
+/// ([OpenID Connect Core 1.0, 2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)).
+const MAX_SUBJECT_CHARS: usize = 255;
+
 /// Finds the caller: the subject of a verified JWT, or else the key in `Authorization: Bearer KEY` or `X-Api-Key: KEY`,
 /// or else the anonymous owner.
 ///
-/// A caller who sends a key never acts as the anonymous owner, however wrong the key is.
+/// A caller who sends a key or a token never acts as the anonymous owner, however wrong it is.
 #[must_use]
 pub fn caller(request: &Request, anonymous_owner: Option<&str>) -> Caller {
-    if let Some(subject) = jwt_subject(request) {
-        return Caller::Owner(subject);
+    let claims = jwt_claims(request);
+    if let Some(subject) = claims.and_then(|claims| claims.get("sub")).filter(|subject| is_owner(subject)) {
+        return Caller::Owner(subject.clone());
     }
     if let Some(key) = sent_key(request) {
         return Caller::Key(Sha256::digest(key).into());
     }
-    anonymous_owner.map_or(Caller::Nobody, |owner| Caller::Owner(owner.to_owned()))
+    match anonymous_owner {
+        Some(owner) if claims.is_none() => Caller::Owner(owner.to_owned()),
+        _ => Caller::Nobody,
+    }
 }
 
 fn sent_key(request: &Request) -> Option<&[u8]> {
@@ -30,14 +40,19 @@ fn sent_key(request: &Request) -> Option<&[u8]> {
     headers.get("x-api-key").map(|key| key.as_bytes().trim_ascii())
 }
 
-/// The subject in the claims that API Gateway's JWT authoriser has verified, which a client cannot forge.
-fn jwt_subject(request: &Request) -> Option<String> {
+/// The claims that API Gateway's JWT authoriser has verified, which a client cannot forge.
+fn jwt_claims(request: &Request) -> Option<&HashMap<String, String>> {
     match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => {
-            context.authorizer.as_ref()?.jwt.as_ref()?.claims.get("sub").cloned()
-        }
+        RequestContext::ApiGatewayV2(context) => Some(&context.authorizer.as_ref()?.jwt.as_ref()?.claims),
         _ => None,
     }
+}
+
+/// Whether a subject can own codes. An empty one names nobody, and PostgreSQL's `text` cannot hold U+0000.
+fn is_owner(subject: &str) -> bool {
+    !subject.trim().is_empty()
+        && subject.chars().count() <= MAX_SUBJECT_CHARS
+        && !subject.chars().any(char::is_control)
 }
 
 /// The IP address from which API Gateway or CloudFront was called; empty if neither says. `X-Forwarded-For` is not

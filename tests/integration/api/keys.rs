@@ -205,6 +205,29 @@ async fn a_token_that_api_gateway_has_checked_names_the_owner() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_token_whose_subject_can_own_nothing_is_nobody_s() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let open = generate(database.url()).start().await?;
+    for subject in ["", " ", "a\0b", "\0", "a\nb", &"s".repeat(256)] {
+        for token in [None, Some("Bearer eyJhbGciOi")] {
+            let body = json!({"targetUrl": "https://e.example"});
+            let request = open.post("/qr").jwt(json!({"sub": subject})).json(&body);
+            let request = match token {
+                Some(token) => request.header("authorization", token),
+                None => request,
+            };
+            let answer = request.send().await?;
+            assert_eq!(answer.status, 401, "{subject:?}: {}", answer.text());
+        }
+    }
+    let longest = "s".repeat(255);
+    let made = open.post("/qr").jwt(json!({"sub": longest})).json(&json!({"targetUrl": "https://e.example"}));
+    assert_eq!(expect_status(201, &made.send().await?)?["userId"], longest);
+    assert_eq!(query_count(&database, "SELECT count(*) FROM codes").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn callers_without_a_key_are_let_in_only_where_that_is_configured() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let open = generate(database.url()).start().await?;
