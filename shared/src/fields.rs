@@ -163,10 +163,12 @@ impl Fields {
     }
 }
 
-/// Reads a time in RFC 3339 from 1970 to 9998, which PostgreSQL and every client can represent.
+/// Reads a time in RFC 3339 from 1970 to 9998, which PostgreSQL and every client can represent, to the microsecond, which
+/// is what PostgreSQL keeps.
 #[must_use]
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     let time: Timestamp = text.parse().ok()?;
+    let time = Timestamp::from_microsecond(time.as_microsecond()).ok()?;
     (0..253_370_764_800).contains(&time.as_second()).then_some(time)
 }
 

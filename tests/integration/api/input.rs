@@ -201,6 +201,14 @@ async fn what_is_missing_at_odds_or_too_much_is_named_too() -> Result<()> {
         (json!({"targetUrl": good, "validSince": early, "expiresAt": early}), vec!["expiresAt"]),
         (json!({"targetUrl": good, "validSince": early, "expiresAt": late}), vec!["expiresAt"]),
         (
+            json!({
+                "targetUrl": good,
+                "validSince": "2030-01-31T12:00:00.0000001Z",
+                "expiresAt": "2030-01-31T12:00:00.0000009Z",
+            }),
+            vec!["expiresAt"],
+        ),
+        (
             json!({"targetUrl": "x", "name": 7, "tags": 7, "other": 7}),
             vec!["targetUrl", "name", "tags", "other"],
         ),
