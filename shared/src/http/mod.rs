@@ -4,9 +4,9 @@
 mod body;
 mod caller;
 mod error;
+mod event;
 mod headers;
 mod problem;
-mod query_escaping;
 mod response;
 mod serve;
 mod uri;

@@ -14,8 +14,8 @@ use tessera_postgres::{Database, Deadline, ErrorChain, TrustStore};
 use tracing::Instrument as _;
 
 use super::error::{HandlerError, PublicError};
+use super::event;
 use super::problem::{ErrorFormat, render};
-use super::query_escaping::escape_query;
 use super::response::HandlerResult;
 use crate::config::{ConfigError, Environment};
 use crate::invocation::request_deadline;
@@ -85,7 +85,7 @@ where
         let (state, handler) = (Arc::clone(&state), handler.clone());
         async move { Ok::<_, lambda_http::Error>(answer(state, handler, errors, request).await) }
     });
-    lambda_runtime::run_concurrent(Adapter::from(service).map_request(escape_query)).await
+    lambda_runtime::run_concurrent(Adapter::from(service).map_request(event::clean)).await
 }
 
 async fn answer<State, Handler, Future_>(
@@ -108,8 +108,11 @@ where
         let (method, headers) = (request.method().clone(), request.headers().clone());
         let path = request.uri().path().to_owned();
         // The handler may panic while it is called, not only while it is awaited.
-        let caught =
-            AssertUnwindSafe(async move { handler(state, invocation, request).await }).catch_unwind().await;
+        let outcome = async move {
+            refuse_empty_address(&request)?;
+            handler(state, invocation, request).await
+        };
+        let caught = AssertUnwindSafe(outcome).catch_unwind().await;
         let result = caught.unwrap_or_else(|_| {
             tracing::error!("panic");
             Err(PublicError::Internal.into())
@@ -139,4 +142,12 @@ where
         response
     };
     metrics::record(&request_id, answered.instrument(span)).await
+}
+
+/// Refuses a request whose address [`event::clean`] has emptied.
+fn refuse_empty_address(request: &Request) -> Result<(), PublicError> {
+    match request.raw_http_path() {
+        "" => Err(PublicError::Malformed("The address may have 10,240 bytes.")),
+        _ => Ok(()),
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use harness::{Postgres, Proxy, Request, Response};
 use serde_json::{Value, json};
 
-use super::functions::{generate, redirect};
+use super::functions::{create_code, generate, redirect, short_id};
 
 /// Values that no field takes, whatever its type.
 fn wrong_for_all() -> Vec<Value> {
@@ -342,5 +342,48 @@ async fn what_cannot_be_read_is_refused_for_what_it_is() -> Result<()> {
     }
     assert_eq!(redirects.post("/r/ABCDEFG").send().await?.status, 405);
     assert_eq!(proxy.round_trips(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_makes_no_url_is_answered_like_anything_else() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let (codes, redirects) =
+        (generate(database.url()).start().await?, redirect(database.url()).start().await?);
+    let id = short_id(&create_code(&codes, json!({"targetUrl": "https://e.example"})).await?).to_owned();
+    for (name, value) in [
+        ("x-forwarded-proto", "1"),
+        ("x-forwarded-proto", ""),
+        ("x-forwarded-proto", "https,http"),
+        ("x-forwarded-proto", "https://["),
+        ("host", "["),
+        ("host", "a b"),
+        ("host", ""),
+        ("host", "e.example:99999"),
+        ("host", "user@e.example/r/?#"),
+    ] {
+        let read = codes.get(&format!("/qr/{id}")).header(name, value).send().await?;
+        assert_eq!(read.status, 200, "{name}: {value}");
+        let followed = redirects.get(&format!("/r/{id}")).header(name, value).send().await?;
+        assert_eq!(
+            (followed.status, followed.header("location")),
+            (302, "https://e.example"),
+            "{name}: {value}"
+        );
+    }
+    for path in [":99999/qr", "@[/qr", "\\qr", "/[", "/r/?", "/#", "/r/\u{202e}", "/%", "/{}|^`"] {
+        assert_eq!(redirects.get(path).send().await?.status, 404, "{path}");
+    }
+    for length in [10_240, 60_000, 70_000] {
+        for address in [format!("/qr/{}", "ü".repeat(length / 2)), format!("/qr/{id}?{}", " ".repeat(length))]
+        {
+            let answer = codes.get(&address).send().await?;
+            assert_eq!(
+                (answer.status, &answer.json()?["type"]),
+                (400, &json!("urn:tessera:malformed")),
+                "{length}"
+            );
+        }
+    }
     Ok(())
 }

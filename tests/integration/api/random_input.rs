@@ -115,6 +115,7 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         "cloudfront-viewer-country",
         "content-type",
         "cookie",
+        "host",
         "idempotency-key",
         "if-match",
         "if-none-match",
@@ -123,6 +124,7 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         "sec-purpose",
         "user-agent",
         "x-api-key",
+        "x-forwarded-proto",
     ];
     let value = prop_oneof![
         prop::sample::select(vec![
