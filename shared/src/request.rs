@@ -67,21 +67,21 @@ impl IdempotencyKey {
 
 /// The versions of a code that a request may change ([RFC 9110,
 /// 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
     /// Any version: the request has no `If-Match`, or `*`.
     Any,
-    /// Only this version.
-    Version(i32),
+    /// Only one of these versions.
+    Versions(Vec<i32>),
 }
 
 impl IfMatch {
-    /// The version that is required, as a parameter of the statements that check it; `None` for any.
+    /// The versions that are allowed, as a parameter of the statements that check it; `None` for any.
     #[must_use]
-    pub fn version(self) -> Option<i32> {
+    pub fn versions(&self) -> Option<&[i32]> {
         match self {
             Self::Any => None,
-            Self::Version(version) => Some(version),
+            Self::Versions(versions) => Some(versions),
         }
     }
 }

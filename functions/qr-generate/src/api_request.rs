@@ -38,13 +38,13 @@ pub(crate) struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Refuses a request without any credentials before its body is read. Whether a key is valid is found out by the
+    /// Refuses a request without any credentials before anything else of it is read. Whether a key is valid is found out by the
     /// statement of the operation itself.
     pub(crate) fn require_caller(&self) -> Result<(), PublicError> {
         if self.context.caller == Caller::Nobody { Err(PublicError::Unauthenticated) } else { Ok(()) }
     }
 
-    /// What an edit needs to know: the request, and the version that its `If-Match` names.
+    /// What an edit needs to know: the request, and the versions that its `If-Match` names.
     pub(crate) fn edit_context(&self) -> Result<EditContext<'_>, PublicError> {
         Ok(EditContext { request: &self.context, if_match: if_match(self.http.headers())? })
     }

@@ -28,21 +28,31 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Pu
     Ok(Some(IdempotencyKey::new(key)))
 }
 
-/// Reads which version `If-Match` allows to change ([RFC 9110,
-/// 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)). A tag that this service never gave cannot match, so
-/// that it is answered with 412.
+/// Reads which versions `If-Match` allows to change ([RFC 9110,
+/// 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)): a list of entity tags, which are compared strongly,
+/// character by character. Where none of them is a tag that this service could have given, nothing can match: 412.
 pub fn if_match(headers: &HeaderMap) -> Result<IfMatch, PublicError> {
-    let Some(value) = headers.get("if-match") else { return Ok(IfMatch::Any) };
-    match value.to_str().map(str::trim) {
-        Ok("*") => Ok(IfMatch::Any),
-        Ok(text) => text
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .and_then(|version| version.parse().ok())
-            .map(IfMatch::Version)
-            .ok_or(PublicError::Stale),
-        Err(_) => Err(PublicError::Stale),
+    if !headers.contains_key("if-match") {
+        return Ok(IfMatch::Any);
     }
+    let tags: Vec<_> = listed(headers, "if-match").collect();
+    if tags == ["*"] {
+        return Ok(IfMatch::Any);
+    }
+    let versions: Vec<_> = tags.into_iter().filter_map(version_of).collect();
+    if versions.is_empty() { Err(PublicError::Stale) } else { Ok(IfMatch::Versions(versions)) }
+}
+
+/// The version whose [`entity_tag`] `tag` is, if there is one.
+fn version_of(tag: &str) -> Option<i32> {
+    let version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+    (entity_tag(version) == tag).then_some(version)
+}
+
+/// The entries of a header that is a list. A comma within a quoted tag cuts it in two, neither of which is a tag of ours.
+fn listed<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|list| list.split(',')).map(str::trim)
 }
 
 /// Reads the `Consistency-Token`, if the caller sent one: the write that the response must not be older than.
@@ -63,12 +73,8 @@ pub fn entity_tag(version: i32) -> HeaderValue {
 #[must_use]
 pub fn if_none_match_matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let Ok(tag) = tag.to_str() else { return false };
-    headers
-        .get_all("if-none-match")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(|candidate| candidate.trim().trim_start_matches("W/"))
+    listed(headers, "if-none-match")
+        .map(|candidate| candidate.trim_start_matches("W/"))
         .any(|candidate| candidate == "*" || candidate == tag)
 }
 
@@ -104,11 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn only_a_strong_tag_of_ours_can_match() {
-        assert_eq!(if_match(&headers("if-match", "\"7\"")), Ok(IfMatch::Version(7)));
-        assert_eq!(if_match(&headers("if-match", "*")), Ok(IfMatch::Any));
-        for value in ["7", "W/\"7\"", "\"abc\"", "\"\"", "\"99999999999\""] {
-            assert_eq!(if_match(&headers("if-match", value)), Err(PublicError::Stale), "{value}");
+    fn only_strong_tags_of_ours_can_match() {
+        let of = |value: &str| if_match(&headers("if-match", value));
+        assert_eq!(if_match(&HeaderMap::new()), Ok(IfMatch::Any));
+        assert_eq!(of("*"), Ok(IfMatch::Any));
+        assert_eq!(of("\"7\""), Ok(IfMatch::Versions(vec![7])));
+        assert_eq!(of("\"0\", \"1\" ,W/\"2\",\"a,b\",\"30\""), Ok(IfMatch::Versions(vec![0, 1, 30])));
+        for value in [
+            "",
+            "7",
+            "W/\"7\"",
+            "\"abc\"",
+            "\"\"",
+            "\"99999999999\"",
+            "\"01\"",
+            "\"+1\"",
+            "\" 1\"",
+            "\"1,2\"",
+            "*, *",
+        ] {
+            assert_eq!(of(value), Err(PublicError::Stale), "{value}");
         }
         assert_eq!(entity_tag(7), "\"7\"");
     }

@@ -23,7 +23,7 @@ pub const EDIT: Statement = Statement {
         include_str!("sql/may_write.sql"),
         include_str!("sql/edit.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::JSONB],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4_ARRAY, Type::JSONB],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
     may_take_long: false,
@@ -38,7 +38,7 @@ pub const ROLLBACK: Statement = Statement {
         include_str!("sql/may_write.sql"),
         include_str!("sql/rollback.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4, Type::INT4],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4_ARRAY, Type::INT4],
     columns: &[("verdict", Type::TEXT), ("code", Type::JSONB)],
     plan: Plan::Kept,
     may_take_long: false,
@@ -53,7 +53,7 @@ pub const DELETE: Statement = Statement {
         include_str!("sql/may_write.sql"),
         include_str!("sql/delete.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::UUID, Type::INT4_ARRAY],
     columns: &[("verdict", Type::TEXT), ("id", Type::INT8)],
     plan: Plan::Kept,
     may_take_long: false,
@@ -69,7 +69,7 @@ const MAX_ATTEMPTS: usize = 20;
 pub struct EditContext<'a> {
     /// The request that asks for the change.
     pub request: &'a RequestContext,
-    /// The version that the code must have for the change to be made.
+    /// The versions of which the code must have one for the change to be made.
     pub if_match: IfMatch,
 }
 
@@ -109,8 +109,8 @@ pub async fn delete(
     id: &ShortId,
 ) -> Result<ConsistencyToken, CodeError> {
     let RequestContext { caller, id: request_id, .. } = context.request;
-    let (key, version) = (id.key(), context.if_match.version());
-    let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, request_id, &version];
+    let (key, versions) = (id.key(), context.if_match.versions());
+    let parameters: Parameters<'_> = &[&caller.key_hash(), &caller.owner(), &key, request_id, &versions];
     let row = context.run(database, &DELETE, parameters).await?;
     Ok(context.token(row.get("id")))
 }
@@ -130,9 +130,9 @@ impl EditContext<'_> {
         change: &(dyn ToSql + Sync),
     ) -> Result<Edited, CodeError> {
         let RequestContext { caller, id: request_id, .. } = self.request;
-        let (key, version) = (id.key(), self.if_match.version());
+        let (key, versions) = (id.key(), self.if_match.versions());
         let parameters: Parameters<'_> =
-            &[&caller.key_hash(), &caller.owner(), &key, request_id, &version, change];
+            &[&caller.key_hash(), &caller.owner(), &key, request_id, &versions, change];
         let row = self.run(database, statement, parameters).await?;
         let Json::<StoredCode>(code) = row.get("code");
         let token = self.token(code.id);

@@ -235,6 +235,26 @@ async fn an_edit_is_seen_at_once_and_a_stale_one_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn of_several_versions_one_must_be_the_current_one() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let codes = generate(database.url()).start().await?;
+    let made = create_code(&codes, json!({"targetUrl": "https://example.com"})).await?;
+    let path = format!("/qr/{}", short_id(&made));
+    let edit = |tags: &str| codes.patch(&path).header("if-match", tags).json(&json!({"name": "n"}));
+    assert_eq!(edit("\"0\", \"1\"").send().await?.status, 200);
+    let several = edit("\"9\"").header("if-match", "W/\"1\"").header("if-match", "\"2\"");
+    assert_eq!(several.send().await?.status, 200, "a header that is sent more than once is one list");
+    for tags in ["\"0\", \"1\", \"2\"", "\"03\"", "\"+3\"", "W/\"3\"", "3", "\"2,3\"", "\"3\"x", "*, \"2\""] {
+        assert_eq!(edit(tags).send().await?.status, 412, "{tags}");
+    }
+    let back = codes.post(&format!("{path}/rollback")).json(&json!({"version": 1}));
+    assert_eq!(back.header("if-match", "\"1\",\"3\"").send().await?.status, 200);
+    assert_eq!(codes.delete(&path).header("if-match", "\"3\"").send().await?.status, 412);
+    assert_eq!(codes.delete(&path).header("if-match", "\"3\", \"4\"").send().await?.status, 204);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_code_can_point_back_to_where_it_pointed() -> Result<()> {
     let database = Postgres::plain().await?.database().await?;
     let (codes, redirects) =

@@ -222,7 +222,7 @@ async fn what_is_missing_at_odds_or_too_much_is_named_too() -> Result<()> {
         let keyed = codes.post("/qr").header("idempotency-key", key).json(&json!({"targetUrl": good}));
         assert_eq!(named(&keyed.send().await?)?, ["Idempotency-Key"], "{key}");
     }
-    for tag in ["1", "W/\"1\"", "\"one\"", "\"99999999999\""] {
+    for tag in ["1", "W/\"1\"", "\"one\"", "\"99999999999\"", "\"01\"", "\"+1\"", "W/\"1\", \"one\""] {
         let edit = codes.patch("/qr/ABCDEFG").header("if-match", tag).json(&json!({"name": "n"}));
         assert_eq!(edit.send().await?.status, 412, "{tag}: no version of ours");
     }

@@ -248,8 +248,8 @@ async fn create(client: &Client, id: &str, columns: Value) -> Result<()> {
 }
 
 async fn edit(client: &Client, id: &str, request: Uuid, changes: Value) -> Result<(String, Option<Value>)> {
-    let (key, version): (Option<&[u8]>, Option<i32>) = (None, None);
-    let rows = run(client, &EDIT, &[&key, &"me", &id, &request, &version, &Json(changes)]).await?;
+    let (key, versions): (Option<&[u8]>, Option<&[i32]>) = (None, None);
+    let rows = run(client, &EDIT, &[&key, &"me", &id, &request, &versions, &Json(changes)]).await?;
     let code: Option<Json<Value>> = rows[0].get("code");
     Ok((rows[0].get("verdict"), code.map(|Json(code)| code)))
 }
@@ -301,8 +301,8 @@ async fn a_change_that_is_sent_again_answers_as_the_first_time_whatever_came_sin
     assert_eq!(first.1.as_ref().context("an answer")?["name"], "first");
     assert_eq!(edit(&client, "EDITED", request, json!({"name": "first"})).await?, first);
     assert_eq!(second.1.context("an answer")?["version"], 3);
-    let (key, version): (Option<&[u8]>, Option<i32>) = (None, None);
-    run(&client, &DELETE, &[&key, &"me", &"EDITED", &Uuid::new_v4(), &version]).await?;
+    let (key, versions): (Option<&[u8]>, Option<&[i32]>) = (None, None);
+    run(&client, &DELETE, &[&key, &"me", &"EDITED", &Uuid::new_v4(), &versions]).await?;
     assert_eq!(edit(&client, "EDITED", request, json!({"name": "first"})).await?, first);
     assert_eq!(count(&client, "SELECT count(*) FROM codes WHERE name = 'second' AND version = 4").await?, 1);
     Ok(())

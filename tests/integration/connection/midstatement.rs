@@ -72,10 +72,17 @@ fn sample(statement: &Statement) -> Option<Parameters> {
         ],
         "qr.image" => parameters![id],
         "qr.edit" => {
-            parameters![no_key, owner, id, request, Some(2), Json(json!({"name": "edited", "max_scans": 9}))]
+            parameters![
+                no_key,
+                owner,
+                id,
+                request,
+                Some(vec![2]),
+                Json(json!({"name": "edited", "max_scans": 9}))
+            ]
         }
-        "qr.rollback" => parameters![no_key, owner, id, request, Some(2), 1],
-        "qr.delete" => parameters![no_key, owner, id, request, Some(2)],
+        "qr.rollback" => parameters![no_key, owner, id, request, Some(vec![2]), 1],
+        "qr.delete" => parameters![no_key, owner, id, request, Some(vec![2])],
         "qr.scan_stats" => parameters![
             no_key,
             owner,

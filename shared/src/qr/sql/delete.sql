@@ -1,9 +1,9 @@
--- $5 the version the caller holds.
+-- $5 the versions that the caller holds.
 deleted AS (
     UPDATE codes c SET deleted_at = now(), updated_at = now(), version = c.version + 1, last_edit = $4
     FROM code, access
     WHERE c.id = code.id AND access.verdict = 'ok'
-      AND c.deleted_at IS NULL AND ($5::integer IS NULL OR c.version = $5)
+      AND c.deleted_at IS NULL AND ($5::integer[] IS NULL OR c.version = ANY ($5))
     RETURNING c.id, c.version, c.target_url, c.last_edit
 ),
 versioned AS (

@@ -1,4 +1,4 @@
--- $5 the version the caller holds, $6 the changes, named as the columns are.
+-- $5 the versions that the caller holds, $6 the changes, named as the columns are.
 edited AS (
     UPDATE codes c SET
         target_url      = CASE WHEN $6 ? 'target_url' THEN $6 ->> 'target_url' ELSE c.target_url END,
@@ -16,7 +16,7 @@ edited AS (
     FROM code, access
     WHERE c.id = code.id AND access.verdict = 'ok'
       -- Checked again on the newest row when another edit came first.
-      AND c.deleted_at IS NULL AND c.last_edit <> $4 AND ($5::integer IS NULL OR c.version = $5)
+      AND c.deleted_at IS NULL AND c.last_edit <> $4 AND ($5::integer[] IS NULL OR c.version = ANY ($5))
     RETURNING c AS code, c.id, c.version, c.target_url, c.last_edit, c.max_scans
 ),
 versioned AS (

@@ -15,7 +15,7 @@ access AS (
         WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:write', 'admin']) THEN 'forbidden'
         WHEN NOT EXISTS (SELECT FROM code) THEN 'not_found'
         WHEN EXISTS (SELECT FROM done) THEN 'done'
-        WHEN $5 <> (SELECT version FROM code) THEN 'stale'
+        WHEN NOT (SELECT version FROM code) = ANY ($5) THEN 'stale'
         ELSE 'ok'
     END AS verdict
 ),

@@ -1,4 +1,4 @@
--- $5 the version the caller holds, $6 the version whose target to take.
+-- $5 the versions that the caller holds, $6 the version whose target to take.
 past AS (
     SELECT v.target_url FROM code_versions v JOIN code ON v.code_id = code.id WHERE v.version = $6
 ),
@@ -6,7 +6,7 @@ edited AS (
     UPDATE codes c SET target_url = past.target_url, version = c.version + 1, last_edit = $4, updated_at = now()
     FROM code, access, past
     WHERE c.id = code.id AND access.verdict = 'ok'
-      AND c.deleted_at IS NULL AND c.last_edit <> $4 AND ($5::integer IS NULL OR c.version = $5)
+      AND c.deleted_at IS NULL AND c.last_edit <> $4 AND ($5::integer[] IS NULL OR c.version = ANY ($5))
     RETURNING c AS code, c.id, c.version, c.target_url, c.last_edit
 ),
 versioned AS (
