@@ -31,6 +31,7 @@ pub(crate) async fn roll_back(api: ApiRequest, id: ShortId) -> HandlerResult {
 }
 
 pub(crate) async fn delete(api: ApiRequest, id: ShortId) -> HandlerResult {
+    api.require_caller()?;
     let token = edit::delete(&api.state.database, &api.edit_context()?, &id).await?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -14,11 +14,13 @@ struct History {
 }
 
 pub(crate) async fn get(api: ApiRequest, id: ShortId) -> HandlerResult {
+    api.require_caller()?;
     let code = read::get(&api.state.database, &api.read_context()?, &id).await?;
     Ok(api.code_response(StatusCode::OK, &code))
 }
 
 pub(crate) async fn history(api: ApiRequest, id: ShortId) -> HandlerResult {
+    api.require_caller()?;
     let versions = read::history(&api.state.database, &api.read_context()?, &id).await?;
     Ok(http::json(StatusCode::OK, &History { items: versions }))
 }

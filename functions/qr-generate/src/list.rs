@@ -19,6 +19,7 @@ struct List<'a> {
 }
 
 pub(crate) async fn list(api: ApiRequest) -> HandlerResult {
+    api.require_caller()?;
     let filter = parse_filter(&query_pairs(&api.http))?;
     let page = list::list(&api.state.database, &api.read_context()?, &filter).await?;
     let items = page.codes.iter().map(|code| code.public(&api.state.base)).collect();

@@ -18,6 +18,7 @@ struct ScanStats {
 }
 
 pub(crate) async fn scans(api: ApiRequest, id: ShortId) -> HandlerResult {
+    api.require_caller()?;
     let query = ScanStatsQuery::parse(&query_pairs(&api.http))?;
     let stats = scan_stats(&api.state.database, &api.read_context()?, &id, &query).await?;
     match query.format {

@@ -97,6 +97,31 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_calls_is_asked_before_what_is_wrong_with_the_request() -> Result<()> {
+    let Setup { database, codes } = setup().await?;
+    let key = create_key(&database, "me", &["qr:read", "qr:write"]).await?;
+    let made = codes.post("/qr").with_key(&key).json(&json!({"targetUrl": "https://e.example"}));
+    let made = expect_status(201, &made.send().await?)?;
+    // One that was never given, and one that can be no token.
+    for token in ["A".repeat(32).as_str(), "x"] {
+        for (request, writes) in requests(&codes, short_id(&made)) {
+            let answer = request.header("consistency-token", token).send().await?;
+            assert_eq!(answer.status, 401, "{token} {writes}: {}", answer.text());
+        }
+    }
+    for (request, _) in requests(&codes, short_id(&made)).into_iter().filter(|(_, writes)| !writes) {
+        let request = request.with_key("tsk_unknown").header("consistency-token", "A".repeat(32));
+        assert_eq!(request.send().await?.status, 401);
+    }
+    for path in ["/qr?limit=0", &format!("/qr/{}/scans?by=week", short_id(&made))] {
+        assert_eq!(codes.get(path).send().await?.status, 401, "{path}");
+    }
+    let delete = codes.delete(&format!("/qr/{}", short_id(&made))).header("if-match", "x");
+    assert_eq!(delete.send().await?.status, 401);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_is_taken_from_either_header() -> Result<()> {
     let Setup { database, codes } = setup().await?;
     let key = create_key(&database, "me", &["qr:read"]).await?;
