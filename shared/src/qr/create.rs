@@ -89,7 +89,7 @@ pub async fn create(
         let row = match answer {
             Ok(row) => row,
             Err(DatabaseError::Constraint { constraint, .. }) if constraint == "codes_id_key" => continue,
-            Err(error) if key.is_some() && was_cancelled(&error) => {
+            Err(error) if waited_for_key(&error) => {
                 return Err(CodeError::StillRunning(error));
             }
             Err(error) => return Err(error.into()),
@@ -113,7 +113,9 @@ pub async fn create(
     Err(CodeError::Contended)
 }
 
-/// Whether the statement waited until the deadline, as it does for another one with the same Idempotency-Key.
-fn was_cancelled(error: &DatabaseError) -> bool {
-    matches!(error, DatabaseError::Unavailable { last, .. } if last.kind == FailureKind::Cancelled)
+/// Whether the statement waited until the deadline for another one with the same Idempotency-Key, and not for a table that
+/// somebody has locked.
+fn waited_for_key(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Unavailable { last, .. }
+        if last.kind == FailureKind::Cancelled && last.waited_for_row_of("idempotency_keys"))
 }

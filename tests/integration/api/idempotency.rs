@@ -157,6 +157,28 @@ async fn a_request_whose_first_is_still_running_is_told_so() -> Result<()> {
     Ok(())
 }
 
+/// Nobody holds the key: a backup, a migration or a person holds a table that creating needs.
+#[tokio::test]
+async fn a_locked_table_is_no_running_request() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let codes = generate(database.url()).start().await?;
+    let client = database.client().await?;
+    for table in ["codes", "idempotency_keys", "api_keys"] {
+        client.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await?;
+        let waiting =
+            create(&codes, table, "https://e.example").deadline(Duration::from_secs(1)).send().await?;
+        assert_eq!(
+            (waiting.status, &waiting.json()?["type"]),
+            (503, &json!("urn:tessera:unavailable")),
+            "{table}"
+        );
+        client.batch_execute("ROLLBACK").await?;
+        let again = create(&codes, table, "https://e.example").send().await?;
+        assert_eq!((again.status, is_replayed(&again)), (201, false), "{table}: {}", again.text());
+    }
+    Ok(())
+}
+
 /// Both functions behind a proxy that can drop an answer of the database.
 struct LossyDatabase {
     database: Database,

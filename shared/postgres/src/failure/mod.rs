@@ -129,6 +129,17 @@ impl Failure {
         matches!(self.cause, Cause::Timeout(_))
     }
 
+    /// Whether the statement was waiting for a row of `table`, or for a key of it, when the server ended it. The server
+    /// says so in the first line of the error's context, in its own language; the table's name is the same in all.
+    #[must_use]
+    pub fn waited_for_row_of(&self, table: &str) -> bool {
+        let context = match &self.cause {
+            Cause::Postgres(_, error) => error.as_db_error().and_then(|error| error.where_()),
+            _ => None,
+        };
+        context.and_then(|context| context.lines().next()).is_some_and(|innermost| innermost.contains(table))
+    }
+
     /// The name of the constraint that was violated, if one was.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
