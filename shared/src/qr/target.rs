@@ -4,21 +4,23 @@ use std::borrow::Cow;
 
 use http::HeaderValue;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
-use url::{Position, Url, form_urlencoded};
+use url::{Host, Position, Url, form_urlencoded};
+
+const TOO_LONG: &str = "must have at most 8192 bytes, percent-encoded";
 
 /// An absolute `http` or `https` URL with a host, kept as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetUrl(String);
 
 impl TargetUrl {
-    /// The most bytes that a target may have.
+    /// The most bytes that a target may have, percent-encoded as `Location` holds it.
     pub const MAX_BYTES: usize = 8192;
 
     /// Checks `text`, and says what is wrong with it. `base` is the public URL of this service, which codes encode: a
     /// target below it would lead in a circle.
     pub fn parse(text: &str, base: &Url) -> Result<Self, &'static str> {
         if text.len() > Self::MAX_BYTES {
-            return Err("must have at most 8192 bytes");
+            return Err(TOO_LONG);
         }
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err("must not hold spaces or control characters");
@@ -33,14 +35,18 @@ impl TargetUrl {
         if rest.is_none_or(|rest| rest.starts_with('/')) || text.contains('\\') {
             return Err("must be an absolute URL");
         }
-        if url.host_str().is_none_or(str::is_empty) {
+        if !url.host().is_some_and(|host| is_host(&host)) {
             return Err("must have a host");
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        // An empty user name, which the parser drops, is one as well.
+        if rest.is_some_and(|rest| authority(rest).contains('@')) {
             return Err("must not hold a user name or password");
         }
         if is_below(&url, base) {
             return Err("must not point back at this service");
+        }
+        if encoded(text).is_none_or(|encoded| encoded.len() > Self::MAX_BYTES) {
+            return Err(TOO_LONG);
         }
         Ok(Self(text.to_owned()))
     }
@@ -50,6 +56,19 @@ impl TargetUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What stands between `://` and the path, query or fragment.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// Whether a client can look `host` up. The URL standard also takes names such as `..` and `-`; names with hyphens at
+/// odd places and with underscores exist.
+fn is_host(host: &Host<&str>) -> bool {
+    let Host::Domain(name) = host else { return true };
+    let is_label = |label: &str| label.len() <= 63 && label.contains(|c: char| c.is_ascii_alphanumeric());
+    name.len() <= 254 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
 }
 
 /// Whether `url` is below `base`, at the same host and port.
@@ -138,6 +157,11 @@ mod tests {
             "HTTPS://EXAMPLE.COM/",
             "https://q.example.com/",
             "https://q.example:8443/other-port",
+            "https://example.com.",
+            "https://my-blog-.example/",
+            "https://a_b.example/@user?mail=me@example.com",
+            &format!("https://example.com/{}", "a".repeat(8172)),
+            &format!("https://example.com/{}", "я".repeat(1362)),
         ] {
             assert_eq!(TargetUrl::parse(text, &base()).map(|url| url.0), Ok(text.to_owned()));
         }
@@ -160,6 +184,18 @@ mod tests {
             "https:///path",
             "https://user@example.com",
             "https://user:pw@example.com",
+            "https://@example.com",
+            "https://:@example.com/",
+            "https://..",
+            "https://.",
+            "https://-/",
+            "https://-",
+            "https://a..example",
+            "https://.example",
+            "https://_.-/",
+            &format!("https://{}.example", "a".repeat(64)),
+            &format!("https://example.com/{}", "я".repeat(1364)),
+            &format!("https://example.com/?{}", "я".repeat(1364)),
             "https://exa mple.com",
             "https://example.com/\n",
             "\thttps://example.com",
