@@ -140,3 +140,15 @@ CREATE FUNCTION code_json(code codes) RETURNS jsonb LANGUAGE sql STABLE AS $$
         'createdAt', code.created_at,
         'updatedAt', code.updated_at)
 $$;
+
+-- Tries what a scan has to do, and leaves nothing: why it failed, as SQLSTATE, or NULL. Only a write can tell that a disk
+-- is full. The id begins with its time, so that the probe meets the page of the index that scans meet.
+CREATE FUNCTION write_probe() RETURNS text LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+BEGIN
+    INSERT INTO scans (id, code_id, bot) VALUES (
+        (lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0')
+            || substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid, 0, true);
+    RAISE 'the probe is undone' USING ERRCODE = 'TSPRB';
+EXCEPTION WHEN OTHERS THEN
+    RETURN nullif(SQLSTATE, 'TSPRB');
+END $$;

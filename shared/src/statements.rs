@@ -15,6 +15,7 @@ pub const ALL: &[&Statement] = &[
     &qr::edit::ROLLBACK,
     &qr::edit::DELETE,
     &qr::scan::REDIRECT,
+    &qr::scan::RESOLVE,
     &qr::scan_stats::SCAN_STATS,
     &webhook::accept::ACCEPT,
     &health::REPORT,

@@ -104,7 +104,7 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
 }
 
 /// If one of these checks is bad, probe codes could only fail or wait, and would say nothing that it does not.
-const PREVENT_PROBES: [&str; 4] = ["migrations", "rights", "writable", "locks"];
+const PREVENT_PROBES: [&str; 5] = ["migrations", "rights", "writable", "writes", "locks"];
 
 const WHY_REPORT: &str = "the database's own view decides most of what follows";
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use shared::health::{self, Check, Detail, Permission, Report, Status, Verdict};
 use shared::http::{Body, PublicError, Response, StatusCode, json};
 use shared::metrics::{self, Metric};
-use tessera_postgres::{Database, DatabaseError, Deadline, Diagnosis};
+use tessera_postgres::{Database, DatabaseError, Deadline};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -57,12 +57,7 @@ pub(crate) async fn gather(state: &State, detail: Detail<'_>, deadline: Deadline
 
 fn failed_check(name: &'static str, verdict: Verdict, why: &'static str, error: &DatabaseError) -> Check {
     tracing::error!(%error, "{name}: no report");
-    let diagnosis = match error {
-        DatabaseError::Unavailable { last: failure, .. } | DatabaseError::Rejected { failure, .. } => {
-            failure.diagnosis()
-        }
-        _ => Diagnosis::Other,
-    };
+    let diagnosis = error.diagnosis();
     Check::ok(name, format!("{}: {}", diagnosis.name(), diagnosis.summary()), why).when(
         true,
         verdict,

@@ -36,6 +36,14 @@ impl Deadline {
         Self { work_ends: self.work_ends.min(Instant::now() + limit), ..self }
     }
 
+    /// Makes a deadline that leaves time before this one for one more step: `time`, or a quarter of what is left if that is
+    /// shorter.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        let left = self.left();
+        self.within(left.saturating_sub(time.min(left / 4)))
+    }
+
     /// The time of the deadline, by tokio's clock.
     #[must_use]
     pub fn instant(self) -> Instant {

@@ -13,6 +13,9 @@ WITH queries (name, relation, is_detail, query) AS (VALUES
         WHERE hash = %L AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) $q$, $1)),
     ('migrations', 'tessera_migrations', false, $q$
         SELECT coalesce(jsonb_agg(name ORDER BY version), '[]') FROM tessera_migrations $q$),
+    -- The one that writes, and undoes it: see the function.
+    ('writes', (SELECT 'scans' WHERE to_regprocedure('write_probe()') IS NOT NULL AND NOT pg_is_in_recovery()), false, $q$
+        SELECT write_probe() $q$),
     -- A waiting job with a claim is being worked on until `run_at`, where its lease ends.
     ('queue', 'jobs', false, $q$
         SELECT jsonb_build_object(

@@ -41,6 +41,7 @@ fn retries_of(kind: FailureKind) -> Option<Metric> {
         FailureKind::RolledBack => Some(Metric::RetriesRolledBack),
         FailureKind::RolledBackReconnect => Some(Metric::RetriesRolledBackReconnect),
         FailureKind::Unknown => Some(Metric::RetriesUnknown),
+        FailureKind::ServerFault => Some(Metric::RetriesServerFault),
         FailureKind::Credentials => Some(Metric::RetriesCredentials),
         FailureKind::Cancelled => Some(Metric::RetriesCancelled),
         FailureKind::NamedStatement | FailureKind::Permanent => None,

@@ -55,6 +55,8 @@ metrics! {
     RetriesRolledBackReconnect as "RetriesUndoneElsewhere": Count,
     /// Retries because the connection was lost, so that nobody knows whether the statement ran.
     RetriesUnknown: Count,
+    /// Retries because the server lacked disk, memory or another resource, or had an error of its own.
+    RetriesServerFault: Count,
     /// Retries because the credentials were refused and have been read again.
     RetriesCredentials: Count,
     /// Retries because the server cancelled the statement.
@@ -77,6 +79,9 @@ metrics! {
     Creates: Count,
     /// Redirects of people's scans.
     Scans: Count,
+    /// Redirects of people's scans that the database could not count, for a full disk, a server that takes no writes or the
+    /// like.
+    ScansMissed: Count,
     /// Webhook events stored.
     Events: Count,
     /// Webhook events that had been stored before.

@@ -1,6 +1,10 @@
 //! Resolves a scanned code and records the scan: the hot path.
 
-use tessera_postgres::{Database, Deadline, IdempotentBy, Plan, Statement, Type};
+use std::time::Duration;
+
+use tessera_postgres::{
+    Database, DatabaseError, Deadline, IdempotentBy, Parameters, Plan, Row, Statement, Type,
+};
 use uuid::Uuid;
 
 use super::error::{CodeError, InactiveReason};
@@ -8,21 +12,38 @@ use super::id::ShortId;
 use super::visit::{Visit, VisitKind};
 use crate::metrics::{self, Metric};
 
+/// The time that is kept for [`RESOLVE`] when the database takes no writes until the deadline.
+const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
+
+/// What both statements return of a code.
+const COLUMNS: &[(&str, Type)] = &[
+    ("state", Type::TEXT),
+    ("target_url", Type::TEXT),
+    ("redirect_status", Type::INT2),
+    ("forward_query", Type::BOOL),
+    ("seconds_until_valid", Type::INT8),
+];
+
 /// Finds a code's target and records the scan, in one statement.
 pub const REDIRECT: Statement = Statement {
     name: "qr.redirect",
     sql: include_str!("sql/redirect.sql"),
     parameters: &[Type::TEXT, Type::UUID, Type::TEXT, Type::BYTEA, Type::TEXT, Type::TEXT, Type::TEXT],
-    columns: &[
-        ("state", Type::TEXT),
-        ("target_url", Type::TEXT),
-        ("redirect_status", Type::INT2),
-        ("forward_query", Type::BOOL),
-        ("seconds_until_valid", Type::INT8),
-    ],
+    columns: COLUMNS,
     plan: Plan::Kept,
     may_take_long: false,
     idempotent_by: IdempotentBy::UniqueConstraint("scans_pkey, scan_quotas.recent"),
+};
+
+/// Finds a code's target and changes nothing, for when [`REDIRECT`] cannot write; a read.
+pub const RESOLVE: Statement = Statement {
+    name: "qr.resolve",
+    sql: include_str!("sql/resolve.sql"),
+    parameters: &[Type::TEXT, Type::TEXT],
+    columns: COLUMNS,
+    plan: Plan::EachTime,
+    may_take_long: false,
+    idempotent_by: IdempotentBy::Read,
 };
 
 /// The redirect that answers a scan.
@@ -38,41 +59,76 @@ pub struct Redirect {
 
 /// Finds the target of the code `id`, and records the visit as a scan if it counts as one. Fails if there is no such
 /// code, or if it does not redirect (yet, or any more).
+///
+/// If the database cannot write, a code without a limit still leads where it should, and the scan is missed.
 pub async fn follow(
     database: &Database,
     id: &ShortId,
     visit: &Visit,
     deadline: Deadline,
 ) -> Result<Redirect, CodeError> {
+    let counted = count(database, id, visit, deadline.earlier_by(TIME_TO_RESOLVE)).await;
+    let (rows, metric) = match counted {
+        Err(error) if error.diagnosis().may_spare_reads() => {
+            (resolve(database, id, visit, deadline, error).await?, Metric::ScansMissed)
+        }
+        counted => (counted?, Metric::Scans),
+    };
+    let redirect = redirect_from_row(rows.first().ok_or(CodeError::NotFound)?)?;
+    if visit.kind == VisitKind::Person {
+        metrics::count(metric);
+    }
+    Ok(redirect)
+}
+
+/// Resolves the code and records the scan.
+async fn count(
+    database: &Database,
+    id: &ShortId,
+    visit: &Visit,
+    deadline: Deadline,
+) -> Result<Vec<Row>, DatabaseError> {
     // Version 7, so that new rows stay together in the index. Time itself is the database's.
     let scan = Uuid::now_v7();
-    let rows = database
-        .query(
-            &REDIRECT,
-            &[
-                &id.key(),
-                &scan,
-                &visit.kind.as_str(),
-                &visit.digest.as_slice(),
-                &visit.country,
-                &visit.device.as_str(),
-                &visit.referrer,
-            ],
-            deadline,
-        )
-        .await?;
-    let row = rows.first().ok_or(CodeError::NotFound)?;
+    let parameters: Parameters<'_> = &[
+        &id.key(),
+        &scan,
+        &visit.kind.as_str(),
+        &visit.digest.as_slice(),
+        &visit.country,
+        &visit.device.as_str(),
+        &visit.referrer,
+    ];
+    database.query(&REDIRECT, parameters, deadline).await
+}
+
+/// Resolves the code without recording the scan, which failed for `reason`. Fails for that reason if the code cannot be
+/// followed uncounted, or if reading fails as well.
+async fn resolve(
+    database: &Database,
+    id: &ShortId,
+    visit: &Visit,
+    deadline: Deadline,
+    reason: DatabaseError,
+) -> Result<Vec<Row>, DatabaseError> {
+    let Ok(rows) = database.query(&RESOLVE, &[&id.key(), &visit.kind.as_str()], deadline).await else {
+        return Err(reason);
+    };
+    if rows.first().is_some_and(|row| row.get::<_, &str>("state") == "uncounted") {
+        return Err(reason);
+    }
+    tracing::error!(error = %reason, "a redirect could not be counted");
+    Ok(rows)
+}
+
+/// Reads the redirect from a row of [`REDIRECT`] or [`RESOLVE`], or the reason why there is none.
+fn redirect_from_row(row: &Row) -> Result<Redirect, CodeError> {
     match row.get("state") {
-        "live" => {
-            if visit.kind == VisitKind::Person {
-                metrics::count(Metric::Scans);
-            }
-            Ok(Redirect {
-                target_url: row.get("target_url"),
-                status: u16::try_from(row.get::<_, i16>("redirect_status")).unwrap_or(302),
-                forward_query: row.get("forward_query"),
-            })
-        }
+        "live" => Ok(Redirect {
+            target_url: row.get("target_url"),
+            status: u16::try_from(row.get::<_, i16>("redirect_status")).unwrap_or(302),
+            forward_query: row.get("forward_query"),
+        }),
         "early" => {
             let seconds: i64 = row.get("seconds_until_valid");
             Err(CodeError::NotYetValid { seconds: u64::try_from(seconds).unwrap_or(1) })

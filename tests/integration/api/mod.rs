@@ -2,6 +2,7 @@
 //! bad.
 
 pub(crate) mod codes;
+mod full_disk;
 pub(crate) mod functions;
 mod idempotency;
 mod images;

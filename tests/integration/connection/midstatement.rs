@@ -96,6 +96,7 @@ fn sample(statement: &Statement) -> Option<Parameters> {
         "qr.redirect" => {
             parameters![id, request, "person", vec![2_u8; 32], Some("DE"), "mobile", None::<&str>]
         }
+        "qr.resolve" => parameters![id, "bot"],
         "webhook.accept" => parameters![
             "stripe",
             request,

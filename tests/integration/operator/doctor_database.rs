@@ -59,10 +59,10 @@ const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
          CREATE TRIGGER full_disk BEFORE INSERT ON scans FOR EACH ROW EXECUTE FUNCTION full_disk()",
-        "consistency",
+        "writes",
         "fail",
-        "0 of 10 followed at once",
-        "a full disk",
+        "disk_full: the server has no room left on its disk",
+        "enlarge the disk",
     ),
     ("INSERT INTO alerts (code, source) VALUES ('event_failed', 's')", "alerts", "warn", "event_failed", "resolve"),
 ];

@@ -13,7 +13,7 @@ fn lines(function: &Lambda) -> Vec<Value> {
 }
 
 /// Waits for the `count`th line, that of the newest invocation: it may be logged after the answer.
-async fn line_number(function: &Lambda, count: usize) -> Result<Value> {
+pub(crate) async fn line_number(function: &Lambda, count: usize) -> Result<Value> {
     let written = async {
         loop {
             if let Some(line) = lines(function).get(count - 1) {

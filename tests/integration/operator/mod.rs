@@ -7,6 +7,6 @@ mod doctor_database;
 mod finds_database;
 pub(crate) mod health;
 pub(crate) mod jobs_and_alerts;
-mod metrics;
+pub(crate) mod metrics;
 mod queries;
 mod smoke;

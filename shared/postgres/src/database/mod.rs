@@ -27,6 +27,10 @@ use replica::Replica;
 /// several requests at once opens any.
 const MAX_OVERFLOW_CONNECTIONS: usize = 3;
 
+/// How often a statement is sent again in one request after a fault of the server's own: enough for what passes in a
+/// moment, and not so often that a caller waits for a disk that stays full.
+const MAX_FAULT_RETRIES: u32 = 2;
+
 /// A database, by one connection that requests share.
 pub struct Database {
     endpoints: EndpointResolver,
@@ -88,6 +92,7 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         let mut backoff = Backoff::default();
         let mut lost_once = false;
+        let mut faults = 0;
         let mut informative: Option<Failure> = None;
         loop {
             let begun = Instant::now();
@@ -111,7 +116,8 @@ impl Database {
                 failure.on_reused_connection && !lost_once || failure.kind == FailureKind::Credentials;
             lost_once |= failure.on_reused_connection;
             let wait = if at_once { Duration::ZERO } else { backoff.next_wait() };
-            let gives_up = wait >= deadline.left();
+            faults += u32::from(failure.kind == FailureKind::ServerFault);
+            let gives_up = faults > MAX_FAULT_RETRIES || wait >= deadline.left();
             if failure.diagnosis().is_lack_of_connections() {
                 let until_next_try = if gives_up { Duration::ZERO } else { wait };
                 self.waited_for_connection(begun.elapsed() + until_next_try);

@@ -54,6 +54,16 @@ pub enum Diagnosis {
     ReadOnly,
     /// A named statement has met another one behind a pooler.
     NamedStatement,
+    /// The server has no room left on its disk.
+    DiskFull,
+    /// The server has no memory left.
+    OutOfMemory,
+    /// The server has reached a limit that its configuration or its provider sets.
+    ResourceLimit,
+    /// The server cannot read or write its files, or has found them corrupted.
+    Storage,
+    /// The server had an error of its own, or was not in a state to run the statement.
+    ServerFault,
     /// The provider has suspended the endpoint.
     EndpointDisabled,
     /// The statement conflicted with another transaction: a deadlock or a serialization failure.
@@ -74,6 +84,12 @@ impl Diagnosis {
             (None, _) if failure.is_timeout() => Self::Slow,
             (None, _) => Self::Configuration,
         }
+    }
+
+    /// Diagnoses an SQLSTATE that a statement has caught and returned.
+    #[must_use]
+    pub fn from_sqlstate(sqlstate: &str) -> Self {
+        table::look_up(sqlstate, "").1
     }
 
     /// Diagnoses an error of the driver.
@@ -165,7 +181,16 @@ mod tests {
             ("57P03", "the database system is starting up", Diagnosis::Starting),
             ("42P01", "relation \"codes\" does not exist", Diagnosis::Schema),
             ("42501", "permission denied for table codes", Diagnosis::Rights),
-            ("XX000", "cache lookup failed", Diagnosis::Other),
+            ("53100", "could not extend file", Diagnosis::DiskFull),
+            ("53200", "out of memory", Diagnosis::OutOfMemory),
+            ("53000", "insufficient resources", Diagnosis::ResourceLimit),
+            ("53400", "temporary file size exceeds temp_file_limit", Diagnosis::ResourceLimit),
+            ("58030", "could not write file", Diagnosis::Storage),
+            ("58000", "something of the system", Diagnosis::Storage),
+            ("XX000", "cache lookup failed", Diagnosis::ServerFault),
+            ("57000", "operator intervention", Diagnosis::ServerFault),
+            ("55000", "object not in prerequisite state", Diagnosis::ServerFault),
+            ("42601", "syntax error", Diagnosis::Other),
         ] {
             assert_eq!(table::look_up(sqlstate, message).1, diagnosis, "{sqlstate} {message}");
         }

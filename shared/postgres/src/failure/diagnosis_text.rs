@@ -9,6 +9,20 @@ impl Diagnosis {
         matches!(self, Self::SlotsFull | Self::PoolerFull)
     }
 
+    /// Whether the server may still answer a statement that changes nothing when it has refused one that does.
+    #[must_use]
+    pub fn may_spare_reads(self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull
+                | Self::OutOfMemory
+                | Self::ResourceLimit
+                | Self::Storage
+                | Self::ServerFault
+                | Self::ReadOnly
+        )
+    }
+
     /// The diagnosis's name, which is stable and in snake case.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -35,6 +49,11 @@ impl Diagnosis {
             Self::Rights => "no_rights",
             Self::ReadOnly => "read_only",
             Self::NamedStatement => "named_statement",
+            Self::DiskFull => "disk_full",
+            Self::OutOfMemory => "out_of_memory",
+            Self::ResourceLimit => "resource_limit",
+            Self::Storage => "storage",
+            Self::ServerFault => "server_fault",
             Self::EndpointDisabled => "endpoint_disabled",
             Self::Conflict => "conflict",
             Self::Slow => "slow",
@@ -70,6 +89,13 @@ impl Diagnosis {
             Self::Rights => "the role may not read or write a table",
             Self::ReadOnly => "the server takes no writes",
             Self::NamedStatement => "a named statement slipped through the pooler",
+            Self::DiskFull => "the server has no room left on its disk",
+            Self::OutOfMemory => "the server has no memory left",
+            Self::ResourceLimit => "the server has reached a limit of its resources",
+            Self::Storage => "the server cannot read or write its files",
+            Self::ServerFault => {
+                "the server had an error of its own, or was not in a state to run the statement"
+            }
             Self::EndpointDisabled => "the provider has switched the database's endpoint off",
             Self::Conflict => "another transaction had the better right",
             Self::Slow => "the database did not answer in time",
@@ -146,6 +172,23 @@ impl Diagnosis {
             Self::ReadOnly => "point DATABASE_URL at the primary; after a failover, at the new one",
             Self::NamedStatement => {
                 "find the program that shares the pooler's connections and prepares statements: this crate sends none"
+            }
+            Self::DiskFull => {
+                "enlarge the disk, or the plan at the provider, now; then see what fills it: WAL that a replication slot or a failing \
+                 archive_command holds back (pg_replication_slots, pg_stat_archiver), large tables, temporary files, logs"
+            }
+            Self::OutOfMemory => {
+                "lower work_mem or max_connections, or give the server more memory; see in its log which process took it"
+            }
+            Self::ResourceLimit => {
+                "see in the server's log which limit it is (temp_file_limit, or the provider's plan), and raise it"
+            }
+            Self::Storage => {
+                "read the server's log now: its disk may fail or its files may be damaged; see that there is a backup before anything \
+                 else is done"
+            }
+            Self::ServerFault => {
+                "read the server's log at this moment; if it stays so, restart the server or ask its provider"
             }
             Self::EndpointDisabled => {
                 "switch it on in the provider's console; a quota or a bill may be the reason"

@@ -16,6 +16,10 @@ pub enum FailureKind {
     /// The connection was lost after the statement was sent, so that nobody knows whether it ran: connect again and
     /// send it again.
     Unknown,
+    /// The server lacked disk, memory or another resource, or had an error of its own. The statement was rolled back, and
+    /// the connection is still usable. Such a state may be over in a moment or last for hours: it is worth a retry or two,
+    /// and not the whole time until the deadline.
+    ServerFault,
     /// The credentials were refused: read the secret again.
     Credentials,
     /// A named statement met another one behind a pooler. It is never retried, since it is a defect that must be
@@ -29,12 +33,13 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotSent,
         Self::ServerBusy,
         Self::RolledBack,
         Self::RolledBackReconnect,
         Self::Unknown,
+        Self::ServerFault,
         Self::Credentials,
         Self::NamedStatement,
         Self::Cancelled,
@@ -65,6 +70,7 @@ impl FailureKind {
             Self::RolledBack => "rolled_back",
             Self::RolledBackReconnect => "rolled_back_reconnect",
             Self::Unknown => "unknown",
+            Self::ServerFault => "server_fault",
             Self::Credentials => "credentials",
             Self::NamedStatement => "named_statement",
             Self::Cancelled => "cancelled",
@@ -114,7 +120,9 @@ pub(super) fn kind_of(phase: Phase, symptom: Symptom<'_>) -> FailureKind {
             match table::look_up(sqlstate, message).0 {
                 // The connection ended for a reason that is not the statement's: PgBouncer passes on whatever error its
                 // own connection to the server has. If the reason persists, connecting fails with it.
-                FailureKind::Permanent if fatal && phase == Phase::Run => FailureKind::Unknown,
+                FailureKind::Permanent | FailureKind::ServerFault if fatal && phase == Phase::Run => {
+                    FailureKind::Unknown
+                }
                 kind => kind,
             }
         }
@@ -134,7 +142,7 @@ mod tests {
     fn every_known_failure_has_its_kind() {
         use FailureKind::{
             Cancelled, Credentials, NamedStatement, NotSent, Permanent, RolledBack, RolledBackReconnect,
-            ServerBusy, Unknown,
+            ServerBusy, ServerFault, Unknown,
         };
         use Phase::{Connect, Run};
         let server = |sqlstate, message| Symptom::Server { sqlstate, message, fatal: false };
@@ -183,7 +191,17 @@ mod tests {
             (Connect, server("08P01", "unsupported startup parameter: options"), Permanent),
             (Connect, server("08P01", "no such database: x"), Permanent),
             (Connect, server("XX000", "The endpoint is disabled"), Permanent),
-            (Run, server("XX000", "cache lookup failed"), Permanent),
+            (Run, server("53100", "could not extend file: No space left on device"), ServerFault),
+            (Run, server("53200", "out of memory"), ServerFault),
+            (Run, server("53000", "insufficient resources"), ServerFault),
+            (Run, server("53400", "temporary file size exceeds temp_file_limit"), ServerFault),
+            (Run, server("58030", "could not write file"), ServerFault),
+            (Run, server("58P01", "could not open file"), ServerFault),
+            (Run, server("57000", "operator intervention"), ServerFault),
+            (Run, server("55000", "object not in prerequisite state"), ServerFault),
+            (Run, server("XX000", "cache lookup failed"), ServerFault),
+            (Connect, fatal("53200", "out of memory"), ServerFault),
+            (Run, fatal("53100", "could not write to file"), Unknown),
             (Run, server("42P01", "relation does not exist"), Permanent),
             (Run, server("42601", "syntax error"), Permanent),
             (Run, server("23505", "duplicate key"), Permanent),

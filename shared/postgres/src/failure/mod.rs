@@ -221,6 +221,15 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// What is wrong, and what a person can do about it.
+    #[must_use]
+    pub fn diagnosis(&self) -> Diagnosis {
+        match self {
+            Self::Unavailable { last: failure, .. } | Self::Rejected { failure, .. } => failure.diagnosis(),
+            Self::Constraint { .. } | Self::WrongShape { .. } => Diagnosis::Other,
+        }
+    }
+
     pub(crate) fn rejected(statement: &Statement, failure: Failure) -> Self {
         match failure.constraint() {
             Some(constraint) => {

@@ -125,6 +125,19 @@ pub(super) const TABLE: &[Row] = &[
         kind: FailureKind::Credentials,
         diagnosis: Diagnosis::Password,
     },
+
+    // disk_full; out_of_memory; insufficient_resources, configuration_limit_exceeded
+    code(&["53100"], FailureKind::ServerFault, Diagnosis::DiskFull),
+    code(&["53200"], FailureKind::ServerFault, Diagnosis::OutOfMemory),
+    code(&["53000", "53400"], FailureKind::ServerFault, Diagnosis::ResourceLimit),
+    // system_error, io_error, undefined_file, duplicate_file, file_name_too_long; data_corrupted, index_corrupted
+    code(
+        &["58000", "58030", "58P01", "58P02", "58P03", "XX001", "XX002"],
+        FailureKind::ServerFault,
+        Diagnosis::Storage,
+    ),
+    // internal_error, operator_intervention, object_not_in_prerequisite_state
+    code(&["XX000", "57000", "55000"], FailureKind::ServerFault, Diagnosis::ServerFault),
 ];
 
 /// What an error means that matches no row.
@@ -186,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_permanent_and_told_as_such() {
-        for (sqlstate, message) in [("23505", "duplicate key"), ("XX000", "cache lookup failed"), ("", "")] {
+        for (sqlstate, message) in [("23505", "duplicate key"), ("42601", "syntax error"), ("", "")] {
             assert_eq!(look_up(sqlstate, message), UNLISTED, "{sqlstate}");
         }
     }

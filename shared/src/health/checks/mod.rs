@@ -20,6 +20,7 @@ pub(super) fn run_all(facts: &Facts, local_epoch_ms: f64) -> Vec<Check> {
         schema::migrations(facts),
         schema::rights(facts),
         server::writable(facts),
+        server::writes(facts),
         sessions::connections(facts),
         sessions::idle(facts),
         sessions::idle_in_transaction(facts),

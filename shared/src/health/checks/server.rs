@@ -1,6 +1,9 @@
 //! The server itself: whether it accepts writes, how its clock runs, and where dead rows or slow statements hold it up.
 
+use tessera_postgres::Diagnosis;
+
 use super::{duration, percent};
+use crate::health::advice;
 use crate::health::check::Check;
 use crate::health::check::Verdict::{Fail, NotVisible, Warn};
 use crate::health::facts::{Facts, QueryResult, Table};
@@ -30,6 +33,29 @@ pub(super) fn writable(facts: &Facts) -> Check {
              DATABASE, ALTER ROLE or ALTER SYSTEM, as `SELECT source FROM pg_settings WHERE name = \
              'default_transaction_read_only'` says, in a session begun with PGOPTIONS='-c default_transaction_read_only=off'",
         )
+}
+
+/// Whether a write that was tried has failed. Standbys, rights, tables and locks have checks of their own, which say more.
+pub(super) fn writes(facts: &Facts) -> Check {
+    let why =
+        "a scan that cannot be stored is not counted; a code or an event that cannot be stored is refused";
+    let sqlstate = match &facts.results.writes {
+        QueryResult::Value(None) => return Check::ok("writes", "a scan could be stored", why),
+        QueryResult::Value(Some(sqlstate)) => sqlstate,
+        _ => return Check::ok("writes", "not tried", why).when(true, NotVisible, ""),
+    };
+    let diagnosis = Diagnosis::from_sqlstate(sqlstate);
+    let observed = format!("{}: {} (SQLSTATE {sqlstate})", diagnosis.name(), diagnosis.summary());
+    let has_own_check =
+        matches!(diagnosis, Diagnosis::ReadOnly | Diagnosis::Rights | Diagnosis::Schema | Diagnosis::Slow);
+    Check::ok("writes", observed, why).when(has_own_check, NotVisible, "").when(
+        !has_own_check,
+        Fail,
+        match diagnosis {
+            Diagnosis::Other => "the server's log has the whole error: see triggers, constraints and policies of the table scans",
+            _ => advice(diagnosis),
+        },
+    )
 }
 
 pub(super) fn bloat(facts: &Facts) -> Check {

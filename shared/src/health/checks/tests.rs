@@ -17,6 +17,7 @@ fn healthy_facts() -> Value {
         "results": {
             "caller": {"result": "value", "value": "ok"},
             "migrations": {"result": "value", "value": MIGRATIONS},
+            "writes": {"result": "value", "value": null},
             "queue": {"result": "value", "value":
                 {"ready": 0, "later": 0, "running": 0, "expired": 0, "oldestSeconds": 0, "dead": 0}},
             "alerts": {"result": "value", "value": []},
@@ -78,6 +79,17 @@ fn assert_only_finding(facts: Value, name: &str, verdict: Verdict, seen: &str) {
     assert_eq!((found[0].name, found[0].verdict), (name, verdict), "{found:#?}");
     assert!(found[0].observed.contains(seen), "{seen}: {found:#?}");
     assert!(found[0].advice.is_some(), "{found:#?}");
+}
+
+#[test]
+fn a_write_that_fails_is_named_by_its_reason_unless_another_check_says_more() {
+    let mut facts = healthy_facts();
+    facts["results"]["writes"]["value"] = json!("53100");
+    assert_only_finding(facts.clone(), "writes", Fail, "disk_full: the server has no room");
+    for elsewhere in ["25006", "42501", "42P01", "55P03"] {
+        facts["results"]["writes"]["value"] = json!(elsewhere);
+        assert_eq!(Status::from_checks(&run_checks(facts.clone())), Status::Ok, "{elsewhere}");
+    }
 }
 
 /// Each row has the facts that go wrong, as JSON pointers with values; the one check that must report it, its verdict,

@@ -37,6 +37,8 @@ pub struct QueryResults {
     pub caller: QueryResult<Option<String>>,
     /// Names of the migrations that have been applied, oldest first.
     pub migrations: QueryResult<Vec<String>>,
+    /// The SQLSTATE with which a write failed that was tried and undone; `None` if it succeeded.
+    pub writes: QueryResult<Option<String>>,
     /// Jobs that are not done.
     pub queue: QueryResult<Queue>,
     /// Open alerts, the latest 100 at most.
