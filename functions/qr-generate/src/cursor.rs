@@ -1,4 +1,4 @@
-//! The cursor of a list: a position, in a form that callers do not take for a number to count with.
+//! The cursors of lists: positions, in a form that callers do not take for a number to count with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,6 +25,17 @@ pub(crate) fn decode(text: &str) -> Option<ListPosition> {
     })
 }
 
+/// The number of a version, 4 bytes, as 6 characters of base64url.
+pub(crate) fn encode_version(version: i32) -> String {
+    URL_SAFE_NO_PAD.encode(version.to_be_bytes())
+}
+
+/// The version that a cursor of a history stands for; `None` for what [`encode_version`] cannot have given.
+pub(crate) fn decode_version(text: &str) -> Option<i32> {
+    let bytes: [u8; 4] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    Some(i32::from_be_bytes(bytes)).filter(|&version| version > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +46,18 @@ mod tests {
             let created_at = Timestamp::from_microsecond(microseconds).unwrap();
             let position = ListPosition { created_at, id };
             assert_eq!(decode(&encode(position)), Some(position));
+        }
+    }
+
+    #[test]
+    fn a_version_comes_back_as_it_went_and_nothing_else_is_one() {
+        for version in [1, 801, i32::MAX] {
+            assert_eq!(decode_version(&encode_version(version)), Some(version));
+        }
+        for text in
+            ["", "7", "AAAAAA", "_____w", &encode(ListPosition { created_at: Timestamp::UNIX_EPOCH, id: 1 })]
+        {
+            assert_eq!(decode_version(text), None, "{text}");
         }
     }
 

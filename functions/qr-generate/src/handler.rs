@@ -11,7 +11,7 @@ use tessera_symbol::Format as ImageFormat;
 use uuid::Uuid;
 
 use crate::api_request::{ApiRequest, State};
-use crate::{create, edit, get, image, list, scans};
+use crate::{create, edit, get, history, image, list, scans};
 
 pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: Request) -> HandlerResult {
     let caller = http::caller(&request, state.anonymous_owner.as_deref());
@@ -37,7 +37,7 @@ pub(crate) async fn handle(state: Arc<State>, invocation: Invocation, request: R
         }
         (["qr", _, "image.svg" | "image.png"], _) => Err(PublicError::MethodNotAllowed("GET, HEAD").into()),
 
-        (["qr", id, "history"], &Method::GET) => get::history(api, parse_id(id)?).await,
+        (["qr", id, "history"], &Method::GET) => history::history(api, parse_id(id)?).await,
         (["qr", id, "scans"], &Method::GET) => scans::scans(api, parse_id(id)?).await,
         (["qr", _, "history" | "scans"], _) => Err(PublicError::MethodNotAllowed("GET").into()),
 

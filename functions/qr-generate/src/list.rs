@@ -1,34 +1,27 @@
 //! `GET /qr`: lists an owner's codes, page by page.
 
-use serde::Serialize;
-use shared::digits::parse_digits;
 use shared::fields::{FieldError, InvalidFields};
 use shared::http::{self, HandlerResult, StatusCode, query_pairs};
-use shared::qr::code::Code;
-use shared::qr::list::{self, Filter};
+use shared::qr::list::{self, Filter, ListPosition};
 
 use crate::api_request::ApiRequest;
 use crate::cursor;
-
-/// A page of codes.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct List<'a> {
-    items: Vec<Code<'a>>,
-    next_cursor: Option<String>,
-}
+use crate::page::{DEFAULT_LIMIT, Page, parse_limit};
 
 pub(crate) async fn list(api: ApiRequest) -> HandlerResult {
     api.require_caller()?;
     let filter = parse_filter(&query_pairs(&api.http))?;
     let page = list::list(&api.state.database, &api.read_context()?, &filter).await?;
-    let items = page.codes.iter().map(|code| code.public(&api.state.base)).collect();
-    Ok(http::json(StatusCode::OK, &List { items, next_cursor: page.next.map(cursor::encode) }))
+    let items = page.codes.iter().map(|code| code.public(&api.state.base));
+    let page = Page::new(items, page.next.map(cursor::encode), |last| {
+        cursor::encode(ListPosition::of(&page.codes[last]))
+    });
+    Ok(http::json(StatusCode::OK, &page))
 }
 
 /// Reads the query of a list, and names every parameter that is wrong.
 fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
-    let mut filter = Filter { limit: 50, ..Filter::default() };
+    let mut filter = Filter { limit: DEFAULT_LIMIT, ..Filter::default() };
     let mut errors = Vec::new();
     let text =
         |value: &str| (!value.contains('\0') && value.chars().count() <= 200).then(|| value.to_owned());
@@ -43,10 +36,7 @@ fn parse_filter(pairs: &[(String, String)]) -> Result<Filter, InvalidFields> {
             "search" => {
                 text(value).map(|text| filter.search = Some(text)).ok_or("must have at most 200 characters")
             }
-            "limit" => parse_digits(value)
-                .filter(|limit| (1..=200).contains(limit))
-                .map(|limit| filter.limit = limit)
-                .ok_or("must be a whole number from 1 to 200"),
+            "limit" => parse_limit(value).map(|limit| filter.limit = limit),
             "cursor" => cursor::decode(value)
                 .map(|position| filter.after = Some(position))
                 .ok_or("is not a nextCursor of a list"),

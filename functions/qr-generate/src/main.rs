@@ -6,8 +6,10 @@ mod cursor;
 mod edit;
 mod get;
 mod handler;
+mod history;
 mod image;
 mod list;
+mod page;
 mod scans;
 
 use std::process::ExitCode;

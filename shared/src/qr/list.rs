@@ -77,6 +77,14 @@ pub struct ListPosition {
     pub id: i64,
 }
 
+impl ListPosition {
+    /// The place of `code`.
+    #[must_use]
+    pub fn of(code: &StoredCode) -> Self {
+        Self { created_at: code.created_at, id: code.id }
+    }
+}
+
 /// A page of codes, newest first.
 #[derive(Debug)]
 pub struct Page {
@@ -122,7 +130,7 @@ fn page_from_rows(rows: &[Row], limit: i64) -> Page {
     let limit = usize::try_from(limit).unwrap_or_default();
     let next = if codes.len() > limit {
         codes.truncate(limit);
-        codes.last().map(|code| ListPosition { created_at: code.created_at, id: code.id })
+        codes.last().map(ListPosition::of)
     } else {
         rows.first().and_then(looked_until)
     };

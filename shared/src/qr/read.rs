@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tessera_postgres::{Database, Deadline, IdempotentBy, Json, Plan, Row, Statement, Type};
+use tessera_postgres::{Database, Deadline, IdempotentBy, Json, Parameters, Plan, Row, Statement, Type};
 use uuid::Uuid;
 
 use super::code::StoredCode;
@@ -27,7 +27,7 @@ pub const GET: Statement = Statement {
     idempotent_by: IdempotentBy::Read,
 };
 
-/// Reads a code's targets, past and present.
+/// Reads a page of a code's targets, past and present.
 pub const HISTORY: Statement = Statement {
     name: "qr.history",
     sql: concat!(
@@ -35,7 +35,7 @@ pub const HISTORY: Statement = Statement {
         include_str!("sql/may_read.sql"),
         include_str!("sql/history.sql")
     ),
-    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID],
+    parameters: &[Type::BYTEA, Type::TEXT, Type::TEXT, Type::INT8, Type::UUID, Type::INT8, Type::INT4],
     columns: &[("verdict", Type::TEXT), ("versions", Type::JSONB)],
     plan: Plan::Kept,
     may_take_long: false,
@@ -73,12 +73,14 @@ impl ReadContext<'_> {
         database: &Database,
         statement: &Statement,
         id: &ShortId,
+        more: Parameters<'_>,
     ) -> Result<Row, CodeError> {
         let (code, edit) = self.token_parameters();
         let (hash, owner) = (self.request.caller.key_hash(), self.request.caller.owner());
-        let row = database
-            .read_one(statement, &[&hash, &owner, &id.key(), &code, &edit], is_ok, self.request.deadline)
-            .await?;
+        let key = id.key();
+        let common: Parameters<'_> = &[&hash, &owner, &key, &code, &edit];
+        let parameters = [common, more].concat();
+        let row = database.read_one(statement, &parameters, is_ok, self.request.deadline).await?;
         check_verdict(&row)?;
         Ok(row)
     }
@@ -88,11 +90,30 @@ impl ReadContext<'_> {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
+    /// Its number.
     #[serde(rename = "version")]
-    number: i32,
+    pub number: i32,
     target_url: String,
     created_at: Timestamp,
     current: bool,
+}
+
+/// Which versions of a code are read, and how many of them.
+#[derive(Debug, Clone, Copy)]
+pub struct VersionFilter {
+    /// At most this many versions, 1 to 200.
+    pub limit: i64,
+    /// Only versions before this one: the one that the page before ended with.
+    pub before: Option<i32>,
+}
+
+/// A page of a code's versions, newest first.
+#[derive(Debug)]
+pub struct History {
+    /// The versions, at most as many as the filter's limit.
+    pub versions: Vec<Version>,
+    /// What [`VersionFilter::before`] must be for the next page; `None` when this page is the last.
+    pub next: Option<i32>,
 }
 
 /// Reads the code `id`.
@@ -101,20 +122,25 @@ pub async fn get(
     context: &ReadContext<'_>,
     id: &ShortId,
 ) -> Result<StoredCode, CodeError> {
-    let row = context.read_code(database, &GET, id).await?;
+    let row = context.read_code(database, &GET, id, &[]).await?;
     let Json(code) = row.get("code");
     Ok(code)
 }
 
-/// Reads the versions of the code `id`, newest first.
+/// Reads the page of versions of the code `id` that `filter` describes, newest first.
 pub async fn history(
     database: &Database,
     context: &ReadContext<'_>,
     id: &ShortId,
-) -> Result<Vec<Version>, CodeError> {
-    let row = context.read_code(database, &HISTORY, id).await?;
-    let Json(versions) = row.get("versions");
-    Ok(versions)
+    filter: &VersionFilter,
+) -> Result<History, CodeError> {
+    let row = context.read_code(database, &HISTORY, id, &[&filter.limit, &filter.before]).await?;
+    let Json::<Vec<Version>>(mut versions) = row.get("versions");
+    let limit = usize::try_from(filter.limit).unwrap_or_default();
+    let is_last = versions.len() <= limit;
+    versions.truncate(limit);
+    let next = versions.last().filter(|_| !is_last).map(|version| version.number);
+    Ok(History { versions, next })
 }
 
 /// Reads the id of the code `id` in the spelling in which it was given. Anybody may ask: it is printed on the symbol.

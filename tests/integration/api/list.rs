@@ -1,7 +1,9 @@
 //! The list with many codes: what it touches does not grow, and no page looks for long.
 
-use anyhow::{Context as _, Result};
-use harness::{Database, Postgres};
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use harness::{Database, Lambda, Postgres};
 use serde_json::Value;
 use shared::qr::list::LIST;
 
@@ -81,6 +83,71 @@ async fn codes_that_were_made_at_the_same_moment_are_each_listed_once() -> Resul
     let newest_first: Vec<_> = (1..=7).rev().map(|n| format!("anonymous{n}")).collect();
     for limit in 1..=8 {
         assert_eq!(pages(&codes, &format!("limit={limit}")).await?, newest_first, "limit {limit}");
+    }
+    Ok(())
+}
+
+/// A target of 8,192 bytes that takes four times as many in Lambda's response, where each quote is escaped twice.
+const LONG_TARGET: &str = "'https://example.com/' || repeat('\"', 8170)";
+/// Lambda's limit on a response, of which the harness sees the body alone, escaped once less.
+const MAX_RESPONSE: usize = 6 * 1024 * 1024;
+
+/// Reads all pages of 200 at `path`, none of which may be too large, and returns their items and how many pages there
+/// were.
+async fn long_pages(codes: &Lambda, path: &str) -> Result<(Vec<Value>, usize)> {
+    let (mut items, mut count, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let answer = codes.get(&format!("{path}?limit=200{cursor}")).send().await?;
+        ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
+        let as_sent = serde_json::to_string(&answer.text())?.len();
+        ensure!(as_sent < MAX_RESPONSE, "{as_sent} bytes");
+        let page = answer.json()?;
+        items.extend(page["items"].as_array().context("no items")?.iter().cloned());
+        count += 1;
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok((items, count)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_codes_with_long_targets_are_listed_on_pages_that_lambda_takes() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    insert(&database, "anonymous", 200, 1000).await?;
+    let lengthen = format!("UPDATE codes SET target_url = {LONG_TARGET}");
+    database.client().await?.batch_execute(&lengthen).await?;
+    let (items, count) = long_pages(&generate(database.url()).start().await?, "/qr").await?;
+    let ids: BTreeSet<_> = items.iter().map(|item| item["shortId"].to_string()).collect();
+    assert_eq!((items.len(), ids.len(), count), (200, 200, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_history_of_801_long_targets_comes_newest_first_on_pages_that_lambda_takes() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    insert(&database, "anonymous", 1, 1000).await?;
+    let lengthen = format!(
+        "UPDATE codes SET version = 801, id_key = 'HXST7Q2', short_id = 'HXST7Q2';
+         INSERT INTO code_versions (code_id, version, target_url, edit)
+             SELECT id, v, {LONG_TARGET}, gen_random_uuid() FROM codes, generate_series(1, 801) v"
+    );
+    database.client().await?.batch_execute(&lengthen).await?;
+    let codes = generate(database.url()).start().await?;
+    let (items, count) = long_pages(&codes, "/qr/HXST7Q2/history").await?;
+    let versions: Vec<_> = items.iter().filter_map(|item| item["version"].as_i64()).collect();
+    assert_eq!(versions, (1..=801).rev().collect::<Vec<_>>());
+    assert!(count > 5, "{count} pages, though four would hold 801 by number");
+
+    let first = codes.get("/qr/HXST7Q2/history").query("limit", "2").send().await?.json()?;
+    let numbers = |page: &Value| [page["items"][0]["version"].as_i64(), page["items"][1]["version"].as_i64()];
+    assert_eq!(numbers(&first), [Some(801), Some(800)]);
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(2));
+    for (query, field) in
+        [("limit=0", "limit"), ("limit=201", "limit"), ("cursor=AAAAAA", "cursor"), ("page=2", "page")]
+    {
+        let refused = codes.get(&format!("/qr/HXST7Q2/history?{query}")).send().await?;
+        assert_eq!((refused.status, &refused.json()?["errors"][0]["field"]), (422, &field.into()), "{query}");
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ fn sample(statement: &Statement) -> Option<Parameters> {
             vec!["NEW"],
             vec!["NEW"],
         ],
-        "qr.get" | "qr.history" => parameters![no_key, owner, id, no_code, no_edit],
+        "qr.get" => parameters![no_key, owner, id, no_code, no_edit],
+        "qr.history" => parameters![no_key, owner, id, no_code, no_edit, 50_i64, None::<i32>],
         "qr.list" => parameters![
             no_key,
             owner,
