@@ -1,19 +1,28 @@
 //! `cargo tessera migrate`: applies, reverts and lists the migrations of the database's schema.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
 use shared::migrations::{Migration, State};
 use shared::schema::{self, SchemaStatus};
+use tessera_postgres::Deadline;
 use tessera_postgres::plans::PlanState;
 
 use crate::connect;
 use crate::table::Table;
 
+/// How long a migration may be tried again, and an index may take to be built. An operator who has waited enough ends it.
+pub(crate) const PATIENCE: Duration = Duration::from_hours(1);
+
 /// The subcommands of `cargo tessera migrate`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Apply every pending migration, oldest first
+    ///
+    /// While others hold what a migration needs, it is tried again, for an hour at most; an index that is still being
+    /// built then is given up.
     Up,
     /// Revert the newest applied migrations; what they added is dropped, with the data in it
     Down {
@@ -21,7 +30,7 @@ pub enum Command {
         #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         steps: u16,
     },
-    /// List the migrations (applied, pending, unknown to this release, or changed since) and the statements whose plans
+    /// List the migrations (applied, pending, unfinished, unknown to this release, or changed since) and the statements whose plans
     /// the database keeps (kept, missing, or changed)
     Status {
         /// Print JSON instead of a table
@@ -35,14 +44,15 @@ pub async fn run(command: Command) -> Result<()> {
     let client = connect::direct().await?;
     match command {
         Command::Up => {
-            let up = schema::up(&client).await?;
+            let up = schema::up(&client, Deadline::after(PATIENCE)).await?;
             report("Applied", &up.applied, "Nothing to apply");
             if !up.plans.is_empty() {
                 println!("Kept the plans of {} statements", up.plans.len());
             }
         }
         Command::Down { steps } => {
-            report("Reverted", &schema::down(&client, steps.into()).await?, "Nothing to revert");
+            let reverted = schema::down(&client, steps.into(), Deadline::after(PATIENCE)).await?;
+            report("Reverted", &reverted, "Nothing to revert");
         }
         Command::Status { json } => status(&schema::status(&client).await?, json)?,
     }
@@ -70,6 +80,7 @@ fn status(status: &SchemaStatus, json: bool) -> Result<()> {
         let state = match migration.state {
             State::Applied => "applied",
             State::Pending => "pending",
+            State::Unfinished => "unfinished",
             State::Unknown => "unknown",
             State::Changed => "changed",
         };

@@ -1,4 +1,4 @@
-//! What the connection core warns of, as lines for a terminal: `warning: DATABASE_URL: …`.
+//! What the connection core and the migrations warn of, as lines for a terminal: `warning: DATABASE_URL: …`.
 
 use std::fmt::{self, Debug, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Prints the warnings of the connection core to standard error from now on.
 pub fn print_to_stderr() {
     let lines = tracing_subscriber::fmt::layer().event_format(Lines::default()).with_writer(std::io::stderr);
-    let core = Targets::new().with_target("tessera_postgres", LevelFilter::WARN);
+    let core = Targets::new()
+        .with_target("tessera_postgres", LevelFilter::WARN)
+        .with_target("shared::migrations", LevelFilter::WARN);
     // Whoever has done so before does it still.
     let _ = tracing_subscriber::registry().with(core).with(lines).try_init();
 }

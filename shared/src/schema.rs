@@ -1,5 +1,6 @@
 //! All that a release needs in the database: the migrations' tables, and the kept plans of its statements.
 
+use tessera_postgres::Deadline;
 use tessera_postgres::plans::{self, InstallError, PlanStatus};
 use tokio_postgres::Client;
 
@@ -35,9 +36,10 @@ pub enum SchemaError {
     Plans(#[from] InstallError),
 }
 
-/// Applies every pending migration, then keeps the plan of each statement that is to have one.
-pub async fn up(client: &Client) -> Result<Up, SchemaError> {
-    let applied = migrations::up(client).await?;
+/// Applies every pending migration, then keeps the plan of each statement that is to have one. While others hold what a
+/// migration needs, it tries again until `deadline`.
+pub async fn up(client: &Client, deadline: Deadline) -> Result<Up, SchemaError> {
+    let applied = migrations::up(client, deadline).await?;
     let plans = plans::install(client, ALL).await?;
     Ok(Up { applied, plans })
 }
@@ -46,9 +48,9 @@ pub async fn up(client: &Client) -> Result<Up, SchemaError> {
 ///
 /// The kept plans go first, since they name what the migrations made. Whatever code runs until the next [`up`] sends its
 /// statements as text.
-pub async fn down(client: &Client, steps: usize) -> Result<Vec<Migration>, SchemaError> {
+pub async fn down(client: &Client, steps: usize, deadline: Deadline) -> Result<Vec<Migration>, SchemaError> {
     plans::remove(client).await?;
-    Ok(migrations::down(client, steps).await?)
+    Ok(migrations::down(client, steps, deadline).await?)
 }
 
 /// Lists the migrations and the kept plans.

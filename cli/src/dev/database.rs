@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use local::Supervisor;
 use local::postgres::{Installation, OLDEST};
 use shared::config::Environment;
-use tessera_postgres::DatabaseConfig;
 use tessera_postgres::secrets::{Secret, SecretSource};
+use tessera_postgres::{DatabaseConfig, Deadline};
 
 use super::Options;
 use super::cluster::Cluster;
-use crate::connect;
+use crate::{connect, migrate};
 
 /// The database the functions will use.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Database {
                 connect::open(DatabaseConfig::new("the private database", source)).await?
             }
         };
-        for migration in shared::schema::up(&client).await?.applied {
+        for migration in shared::schema::up(&client, Deadline::after(migrate::PATIENCE)).await?.applied {
             println!("Applied migration {}", migration.name);
         }
         Ok(())

@@ -68,9 +68,13 @@ async fn run(state: &State, command: Command, deadline: Deadline) -> Result<Valu
         "the database cannot be reached, or does not let us in; the function's log says why"
     })?;
     Ok(match command {
-        Command::Up => json!({"applied": names(&schema::up(&client).await.map_err(log_with_cause)?.applied)}),
+        Command::Up => {
+            let up = schema::up(&client, deadline).await.map_err(log_with_cause)?;
+            json!({"applied": names(&up.applied)})
+        }
         Command::Down { steps } => {
-            json!({"reverted": names(&schema::down(&client, steps.into()).await.map_err(log_with_cause)?)})
+            let reverted = schema::down(&client, steps.into(), deadline).await.map_err(log_with_cause)?;
+            json!({"reverted": names(&reverted)})
         }
         Command::Status => {
             let status = schema::status(&client).await.map_err(log_with_cause)?;

@@ -6,7 +6,8 @@ pub enum MigrationError {
     /// The applied migrations could not be read.
     #[error("the applied migrations could not be read")]
     Read(#[source] tokio_postgres::Error),
-    /// PostgreSQL refused a migration; nothing of it remains.
+    /// PostgreSQL refused a migration, or a lock was not to be had in time. Nothing of it remains, but perhaps an invalid
+    /// index of one that makes it concurrently.
     #[error("migration {file} failed{}", .line.map(|line| format!(" at line {line}")).unwrap_or_default())]
     Failed {
         /// The migration's file name.

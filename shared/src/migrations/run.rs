@@ -1,42 +1,48 @@
 //! Applies and reverts migrations.
 
-use tokio_postgres::error::ErrorPosition;
-use tokio_postgres::{Client, Error};
+use tessera_postgres::Deadline;
+use tokio_postgres::Client;
 
+use super::concurrently;
 use super::embedded::{MIGRATIONS, Migration, find};
 use super::error::MigrationError;
+use super::index_change::IndexChange;
 use super::status::{State, status_with};
+use super::step::Step;
+use super::transaction;
 
-/// The key of the advisory lock that makes concurrent runs wait for each other: `tessera` in ASCII.
-const LOCK_KEY: i64 = 0x0074_6573_7365_7261;
-
-/// The SQLSTATE that a migration raises if it has already been applied or reverted, by another run or because its first
-/// message did arrive. SQLSTATE classes that begin with `I` to `Z` are not reserved by the SQL standard or PostgreSQL.
-const ALREADY_DONE: &str = "TSR01";
-
-/// Applies every pending migration, oldest first, and returns those that this call applied.
-pub async fn up(client: &Client) -> Result<Vec<Migration>, MigrationError> {
-    up_with(client, MIGRATIONS).await
+/// Applies every pending migration, oldest first, and returns those that this call applied. While another transaction
+/// or another runner is in the way, it tries again until `deadline`.
+pub async fn up(client: &Client, deadline: Deadline) -> Result<Vec<Migration>, MigrationError> {
+    up_with(client, MIGRATIONS, deadline).await
 }
 
-/// Reverts the `steps` newest applied migrations, newest first, and returns those that this call reverted.
-pub async fn down(client: &Client, steps: usize) -> Result<Vec<Migration>, MigrationError> {
-    down_with(client, MIGRATIONS, steps).await
+/// Reverts the `steps` newest applied migrations, newest first, and returns those that this call reverted. While another
+/// transaction or another runner is in the way, it tries again until `deadline`.
+pub async fn down(
+    client: &Client,
+    steps: usize,
+    deadline: Deadline,
+) -> Result<Vec<Migration>, MigrationError> {
+    down_with(client, MIGRATIONS, steps, deadline).await
 }
 
 /// [`up`] over another list than [`MIGRATIONS`].
-pub async fn up_with(client: &Client, migrations: &[Migration]) -> Result<Vec<Migration>, MigrationError> {
+pub async fn up_with(
+    client: &Client,
+    migrations: &[Migration],
+    deadline: Deadline,
+) -> Result<Vec<Migration>, MigrationError> {
     let status = status_with(client, migrations).await?;
     if let Some(changed) = status.iter().find(|status| status.state == State::Changed) {
         return Err(MigrationError::Changed(changed.name.clone()));
     }
     let is_pending = |migration: &&Migration| {
-        status.iter().any(|status| status.version == migration.version && status.state == State::Pending)
+        status.iter().any(|status| status.version == migration.version && status.applied_at.is_none())
     };
     let mut applied = Vec::new();
     for migration in migrations.iter().filter(is_pending) {
-        let file = format!("{}.up.sql", migration.name);
-        if run(client, &file, &record_applied(migration), migration.up).await? {
+        if run(client, &Step::apply(migration), deadline).await? {
             applied.push(*migration);
         }
     }
@@ -48,83 +54,25 @@ pub async fn down_with(
     client: &Client,
     migrations: &[Migration],
     steps: usize,
+    deadline: Deadline,
 ) -> Result<Vec<Migration>, MigrationError> {
     let status = status_with(client, migrations).await?;
     let mut reverted = Vec::new();
-    for status in status.iter().rev().filter(|status| status.state != State::Pending).take(steps) {
+    for status in status.iter().rev().filter(|status| status.applied_at.is_some()).take(steps) {
         let Some(migration) = find(migrations, status.version) else {
             return Err(MigrationError::Unknown(status.name.clone()));
         };
-        let file = format!("{}.down.sql", migration.name);
-        if run(client, &file, &record_reverted(migration), migration.down).await? {
+        if run(client, &Step::revert(migration), deadline).await? {
             reverted.push(*migration);
         }
     }
     Ok(reverted)
 }
 
-/// Sends one migration as one message; `false` if it had already been applied or reverted.
-async fn run(client: &Client, file: &str, record: &str, sql: &str) -> Result<bool, MigrationError> {
-    let preamble = preamble(record);
-    match client.batch_execute(&format!("{preamble}{sql}")).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.code().is_some_and(|code| code.code() == ALREADY_DONE) => Ok(false),
-        Err(source) => {
-            let line = line_of(&source, &preamble, sql);
-            Err(MigrationError::Failed { file: file.to_owned(), line, source })
-        }
+/// Takes a step in the way that its SQL asks for; `false` if it had already been taken.
+async fn run(client: &Client, step: &Step, deadline: Deadline) -> Result<bool, MigrationError> {
+    match IndexChange::parse(step.sql) {
+        Some(change) => concurrently::run(client, step, &change, deadline).await,
+        None => transaction::run(client, step, deadline).await,
     }
-}
-
-/// The SQL that precedes every migration, in the same message and therefore in the same transaction.
-///
-/// The isolation level is READ COMMITTED whatever the database's default is, since what follows the lock must see what
-/// its last holder committed. A `statement_timeout` would stop a long migration; the `lock_timeout` keeps a migration
-/// that waits for a busy table from holding up everybody who queues behind it. All settings end with the transaction.
-fn preamble(record: &str) -> String {
-    format!(
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-SET LOCAL statement_timeout = 0;
-SELECT pg_advisory_xact_lock({LOCK_KEY});
-SET LOCAL lock_timeout = '10s';
-SET LOCAL client_min_messages = warning;
-CREATE TABLE IF NOT EXISTS tessera_migrations (
-    version    integer PRIMARY KEY,
-    name       text NOT NULL,
-    checksum   text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-);
-{record}
-"
-    )
-}
-
-fn record_applied(migration: &Migration) -> String {
-    let Migration { version, name, .. } = migration;
-    let checksum = migration.checksum();
-    format!(
-        "DO $record$ BEGIN
-    INSERT INTO tessera_migrations (version, name, checksum) VALUES ({version}, '{name}', '{checksum}');
-EXCEPTION WHEN unique_violation THEN
-    RAISE EXCEPTION 'already applied' USING ERRCODE = '{ALREADY_DONE}';
-END $record$;"
-    )
-}
-
-fn record_reverted(migration: &Migration) -> String {
-    let version = migration.version;
-    format!(
-        "DO $record$ BEGIN
-    DELETE FROM tessera_migrations WHERE version = {version};
-    IF NOT FOUND THEN RAISE EXCEPTION 'already reverted' USING ERRCODE = '{ALREADY_DONE}'; END IF;
-END $record$;"
-    )
-}
-
-/// The line of the migration's file that PostgreSQL points at. PostgreSQL counts positions in characters of the whole
-/// message.
-fn line_of(error: &Error, preamble: &str, sql: &str) -> Option<usize> {
-    let Some(ErrorPosition::Original(position)) = error.as_db_error()?.position() else { return None };
-    let before = usize::try_from(*position).ok()?.checked_sub(preamble.chars().count() + 1)?;
-    Some(sql.chars().take(before).filter(|&character| character == '\n').count() + 1)
 }

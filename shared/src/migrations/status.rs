@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use super::embedded::{MIGRATIONS, Migration, find};
 use super::error::MigrationError;
+use super::index_change::{IndexChange, find_index};
 
 /// The state of a migration in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -15,6 +16,9 @@ pub enum State {
     Applied,
     /// It is not applied yet.
     Pending,
+    /// Its index is being made or dropped concurrently, or a failed try has left it invalid; the next `up` or `down` that
+    /// comes to it starts it anew.
+    Unfinished,
     /// It is applied, but not part of this release: a newer release applied it.
     Unknown,
     /// It is applied, but its SQL was edited afterwards.
@@ -31,7 +35,7 @@ pub struct Status {
     pub name: String,
     /// The migration's state.
     pub state: State,
-    /// When it was applied, by the database's clock; `None` if it is pending.
+    /// When it was applied, by the database's clock; `None` if it is not noted as applied.
     pub applied_at: Option<Timestamp>,
 }
 
@@ -62,18 +66,33 @@ pub async fn status_with(client: &Client, migrations: &[Migration]) -> Result<Ve
         applied_at: None,
     }));
     statuses.sort_by_key(|status| status.version);
+    for status in &mut statuses {
+        if let Some(migration) = find(migrations, status.version)
+            && has_invalid_index(client, migration).await?
+        {
+            status.state = State::Unfinished;
+        }
+    }
     Ok(statuses)
 }
 
+/// Whether the migration is about an index that is there and invalid.
+async fn has_invalid_index(client: &Client, migration: &Migration) -> Result<bool, MigrationError> {
+    let Some(change) = IndexChange::parse(migration.up) else { return Ok(false) };
+    let index = find_index(client, change.index()).await.map_err(MigrationError::Read)?;
+    Ok(index.is_some_and(|index| !index.is_valid))
+}
+
 /// A row of the table `tessera_migrations`.
-struct Applied {
-    version: i32,
+pub(super) struct Applied {
+    pub(super) version: i32,
     name: String,
     checksum: String,
     at: Timestamp,
 }
 
-async fn applied(client: &Client) -> Result<Vec<Applied>, MigrationError> {
+/// The migrations that are noted as applied, oldest first.
+pub(super) async fn applied(client: &Client) -> Result<Vec<Applied>, MigrationError> {
     let sql = "SELECT version, name, checksum, applied_at FROM tessera_migrations ORDER BY version";
     match client.query_typed(sql, &[]).await {
         Ok(rows) => Ok(rows

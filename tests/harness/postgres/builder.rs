@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use local::port::Port;
+use tessera_postgres::Deadline;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
@@ -171,7 +172,7 @@ async fn initialised() -> Result<PathBuf> {
 /// The product's own schema: every migration, and the kept plans.
 fn product_migrations(client: &mut Client) -> futures_util::future::BoxFuture<'_, Result<()>> {
     Box::pin(async {
-        shared::schema::up(client).await?;
+        shared::schema::up(client, Deadline::after(Duration::from_mins(1))).await?;
         Ok(())
     })
 }

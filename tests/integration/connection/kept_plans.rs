@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 
 use super::containers::wait_for_log;
 use crate::api::functions::{create_code, generate, redirect, short_id};
+use crate::deployment::migrations::within_a_minute;
 use crate::operator::doctor::examine;
 use crate::operator::doctor_and_health::{dedicated_database, has_pg_stat_statements};
 
@@ -98,7 +99,7 @@ async fn a_missing_function_costs_one_round_trip_and_no_error() -> Result<()> {
     }
     assert_eq!(round_trips, [2, 1, 1], "the function is not asked for each time");
     assert_eq!(missing(&client).await?, ["qr.redirect"]);
-    assert_eq!(schema::up(&client).await?.plans.len(), 1);
+    assert_eq!(schema::up(&client, within_a_minute()).await?.plans.len(), 1);
     assert_eq!(missing(&client).await?, [""; 0]);
     Ok(())
 }
@@ -160,7 +161,7 @@ async fn four_installers_at_once_leave_every_function_once() -> Result<()> {
     let database = Postgres::plain().await?.empty_database().await?;
     let up = async || {
         let client = database.client().await?;
-        anyhow::Ok(schema::up(&client).await?)
+        anyhow::Ok(schema::up(&client, within_a_minute()).await?)
     };
     tokio::try_join!(up(), up(), up(), up())?;
     let client = database.client().await?;
@@ -200,7 +201,7 @@ async fn doctor_names_plans_that_are_missing_or_changed() -> Result<()> {
     let examined = examine(database.url()).await?;
     examined.expect_check("kept_plans", "warn", "missing: qr.redirect", "migrate up")?;
     examined.expect_check("kept_plans", "warn", "changed by somebody: qr.get", "migrate up")?;
-    schema::up(&client).await?;
+    schema::up(&client, within_a_minute()).await?;
     assert_eq!(examine(database.url()).await?.check("kept_plans")?["verdict"], "ok");
     Ok(())
 }

@@ -7,6 +7,7 @@ use shared::migrations::{self, MIGRATIONS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::migrations::within_a_minute;
 use crate::api::functions::{create_code, generate, redirect, short_id};
 
 /// `migrate` with a direct URL; the other one leads nowhere.
@@ -136,7 +137,7 @@ async fn take_put(listener: TcpListener) -> Result<Value> {
 #[tokio::test]
 async fn codes_are_made_and_followed_while_the_schema_goes_up_and_down() -> Result<()> {
     let database = Postgres::plain().await?.empty_database().await?;
-    migrations::up_with(&database.client().await?, &MIGRATIONS[..1]).await?;
+    migrations::up_with(&database.client().await?, &MIGRATIONS[..1], within_a_minute()).await?;
     let codes = generate(database.url()).start().await?;
     let redirects = redirect(database.url()).start().await?;
     let migrate = migrate(database.url()).await?;

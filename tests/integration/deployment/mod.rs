@@ -1,5 +1,5 @@
 //! What a deployment does: the template as CloudFormation gets it, and the migrations of the schema.
 
 mod migrate;
-mod migrations;
+pub(crate) mod migrations;
 mod template;
