@@ -1,6 +1,8 @@
 //! `template.yaml`, as SAM turns it into CloudFormation: mistakes that otherwise only a deployment would show.
 
+mod changes;
 mod metrics;
+mod resolved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
