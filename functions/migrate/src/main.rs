@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     process::run::<State, _, _>(
         |environment, trust| {
             let trust = Arc::clone(trust);
-            Ok(Arc::new(State { config: environment.direct_database()?, trust, client }))
+            Ok(Arc::new(State { config: environment.direct_database(), trust, client }))
         },
         async |state| {
             lambda_runtime::run(service_fn(move |event| handler::handle(Arc::clone(&state), event))).await

@@ -10,6 +10,7 @@ use crate::cursor;
 use crate::page::{DEFAULT_LIMIT, Page, parse_limit};
 
 pub(crate) async fn history(api: ApiRequest, id: ShortId) -> HandlerResult {
+    api.require_caller()?;
     let filter = parse_filter(&query_pairs(&api.http))?;
     let history = read::history(&api.state.database, &api.read_context()?, &id, &filter).await?;
     let versions = &history.versions;

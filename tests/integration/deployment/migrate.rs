@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use harness::{Lambda, Postgres};
 use serde_json::{Value, json};
-use shared::migrations::{self, MIGRATIONS};
+use shared::migrations::{self, MIGRATIONS, Migration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -85,6 +85,103 @@ async fn a_deployment_whose_migration_fails_is_rolled_back() -> Result<()> {
     assert_eq!(told["Status"], "FAILED");
     let reason = told["Reason"].as_str().context("no reason")?;
     assert!(reason.contains(MIGRATIONS[0].name), "{reason}");
+    assert!(reason.contains("relation \"codes\" already exists"), "PostgreSQL's own words: {reason}");
+    Ok(())
+}
+
+/// A URL at which nothing listens, with a password that nobody may be told.
+const NOWHERE: &str = "postgres://owner:hunter2@127.0.0.1:1/gone?sslmode=disable";
+
+#[tokio::test]
+async fn a_deployment_without_its_database_is_told_why_and_no_password() -> Result<()> {
+    let migrate = migrate(NOWHERE.to_owned()).await?;
+    for request_type in ["Create", "Update"] {
+        let told = ask(&migrate, request_type).await?;
+        assert_eq!(told["Status"], "FAILED", "{request_type}");
+        let reason = told["Reason"].as_str().context("no reason")?;
+        assert!(reason.contains("nobody listens on the port"), "{reason}");
+        assert!(!told.to_string().contains("hunter2"), "{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn deleting_and_rolling_back_need_no_database() -> Result<()> {
+    let migrate = migrate(NOWHERE.to_owned()).await?;
+    assert_eq!(ask(&migrate, "Delete").await?["Status"], "SUCCESS");
+    let back = ask_to_change(&migrate, "9999_of_a_newer_release", newest()?).await?;
+    assert_eq!(back["Status"], "SUCCESS", "a rollback that needs the database would never end: {back}");
+    let on = ask_to_change(&migrate, MIGRATIONS[0].name, newest()?).await?;
+    assert_eq!(on["Status"], "FAILED", "the way on needs it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_the_newer_schema_alone() -> Result<()> {
+    let database = Postgres::plain().await?.empty_database().await?;
+    let client = database.client().await?;
+    migrations::up_with(&client, &MIGRATIONS[..1], within_a_minute()).await?;
+    let migrate = migrate(database.url()).await?;
+    let state = async || {
+        let status = migrate.invoke(&json!({"command": "status"}), None).await?.payload;
+        Ok::<_, anyhow::Error>(status["migrations"][1]["state"].clone())
+    };
+    let back = ask_to_change(&migrate, "9999_of_a_newer_release", newest()?).await?;
+    assert_eq!((&back["Status"], state().await?), (&json!("SUCCESS"), json!("pending")));
+    let on = ask_to_change(&migrate, MIGRATIONS[0].name, newest()?).await?;
+    assert_eq!((&on["Status"], state().await?), (&json!("SUCCESS"), json!("applied")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_goes_on_where_another_one_stopped_half_way() -> Result<()> {
+    let database = Postgres::plain().await?.empty_database().await?;
+    migrations::up_with(&database.client().await?, &MIGRATIONS[..1], within_a_minute()).await?;
+    let told = ask(&migrate(database.url()).await?, "Create").await?;
+    let rest: Value = MIGRATIONS[1..].iter().map(|migration| migration.name).collect();
+    assert_eq!((&told["Status"], &told["Data"]["applied"]), (&json!("SUCCESS"), &rest));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_taken_as_it_is() -> Result<()> {
+    let database = Postgres::plain().await?.empty_database().await?;
+    let client = database.client().await?;
+    let newer = Migration {
+        version: 9999,
+        name: "9999_newer",
+        up: "CREATE TABLE newer ()",
+        down: "DROP TABLE newer",
+    };
+    migrations::up_with(&client, &[MIGRATIONS, &[newer]].concat(), within_a_minute()).await?;
+    let told = ask(&migrate(database.url()).await?, "Create").await?;
+    assert_eq!((&told["Status"], &told["Data"]["applied"]), (&json!("SUCCESS"), &json!([])));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_is_told_in_time_that_the_database_does_not_finish() -> Result<()> {
+    let database = Postgres::plain().await?.empty_database().await?;
+    let client = database.client().await?;
+    migrations::up_with(&client, &MIGRATIONS[..1], within_a_minute()).await?;
+    // The next migration waits for as long as somebody holds this.
+    client.batch_execute("BEGIN; LOCK TABLE tessera_migrations IN ACCESS EXCLUSIVE MODE").await?;
+    let told = ask(&migrate(database.url()).await?, "Update").await?;
+    assert_eq!(told["Status"], "FAILED");
+    assert!(
+        told["Reason"].as_str().is_some_and(|reason| reason.contains("did not finish in time")),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_is_told_of_a_wrong_configuration() -> Result<()> {
+    let migrate = Lambda::builder("migrate").start().await?;
+    let told = ask(&migrate, "Create").await?;
+    assert_eq!(told["Status"], "FAILED");
+    assert!(told["Reason"].as_str().is_some_and(|reason| reason.contains("DATABASE_URL")), "{told}");
+    assert_eq!(ask(&migrate, "Delete").await?["Status"], "SUCCESS");
     Ok(())
 }
 
@@ -103,16 +200,35 @@ async fn what_is_not_a_command_does_nothing() -> Result<()> {
 
 /// Sends a custom resource's request and returns what is put to its `ResponseURL`.
 async fn ask(migrate: &Lambda, request_type: &str) -> Result<Value> {
+    ask_with(migrate, json!({"RequestType": request_type, "ResourceProperties": properties(newest()?)})).await
+}
+
+/// Sends the update from one newest migration to another, as CloudFormation also does to roll an update back.
+async fn ask_to_change(migrate: &Lambda, from: &str, to: &str) -> Result<Value> {
+    let (from, to) = (properties(from), properties(to));
+    let request = json!({"RequestType": "Update", "OldResourceProperties": from, "ResourceProperties": to, "PhysicalResourceId": "tessera-schema"});
+    ask_with(migrate, request).await
+}
+
+fn properties(newest: &str) -> Value {
+    json!({"ServiceToken": "arn", "ServiceTimeout": "1020", "Newest": newest})
+}
+
+fn newest() -> Result<&'static str> {
+    Ok(MIGRATIONS.last().context("there are migrations")?.name)
+}
+
+async fn ask_with(migrate: &Lambda, mut request: Value) -> Result<Value> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let request = json!({
-        "RequestType": request_type,
-        "ResponseURL": format!("http://{}/answer?signature=s", listener.local_addr()?),
-        "StackId": "stack",
-        "RequestId": "request",
-        "ResourceType": "Custom::Schema",
-        "LogicalResourceId": "Schema",
-        "ResourceProperties": {"ServiceToken": "arn"},
-    });
+    for (name, value) in [
+        ("ResponseURL", format!("http://{}/answer?signature=s", listener.local_addr()?)),
+        ("StackId", "stack".to_owned()),
+        ("RequestId", "request".to_owned()),
+        ("ResourceType", "Custom::Schema".to_owned()),
+        ("LogicalResourceId", "Schema".to_owned()),
+    ] {
+        request[name] = value.into();
+    }
     let (_, told) = tokio::try_join!(migrate.invoke(&request, None), take_put(listener))?;
     Ok(told)
 }

@@ -284,7 +284,7 @@ fn migrate_is_out_of_reach_of_callers() -> Result<()> {
     for (name, resource) in resources()? {
         let kind = resource["Type"].as_str().unwrap_or_default();
         if refers_to(&resource["Properties"], "MigrateFunction") && !kind.starts_with("AWS::CloudWatch::") {
-            assert_eq!(name, "Schema");
+            assert!(["Schema", "MigrateRuns"].contains(&name.as_str()), "{name}");
         }
     }
     Ok(())
@@ -299,6 +299,20 @@ fn a_deployment_migrates_before_it_changes_the_code() -> Result<()> {
     for (name, function) in all("AWS::Lambda::Function")? {
         assert_eq!(refers_to(&function["Tags"], "Schema"), name != "MigrateFunction", "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn migrate_has_time_to_tell_the_stack_and_is_never_retried() -> Result<()> {
+    let seconds = |value: &Value| value.as_u64().context("no number");
+    let runs = &resources()?["MigrateRuns"]["Properties"];
+    assert_eq!(runs["FunctionName"], json!({"Ref": "MigrateFunction"}));
+    assert_eq!(runs["MaximumRetryAttempts"], 0);
+    let waits = seconds(&runs["MaximumEventAgeInSeconds"])?;
+    let runs_for = seconds(&resources()?["MigrateFunction"]["Properties"]["Timeout"])?;
+    let schema = &resources()?["Schema"];
+    assert!(seconds(&schema["Properties"]["ServiceTimeout"])? > waits + runs_for);
+    assert!(strings(&schema["DependsOn"]).contains(&"MigrateRuns"), "before the first invocation");
     Ok(())
 }
 
