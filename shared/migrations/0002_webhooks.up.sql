@@ -3,7 +3,7 @@
 -- Every verified event, once. `raw` is what was sent, as bytes: `text` and `jsonb` refuse NUL characters and odd JSON
 -- that a sender may well sign. It is null once retention has taken it.
 -- Shopify gives one id to all webhooks of one happening, which differ in their topic; `topic` is empty for all others.
--- GitHub and Shopify do not sign their ids, so what they signed may not come twice under two ids: `signed_digest`.
+-- GitHub and Shopify sign neither ids nor topics, so what they signed may not come twice under others: `signed_digest`.
 -- `request` is the id of the request that brought it: a statement that is sent twice finds its own mark.
 CREATE TABLE events (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -97,8 +97,11 @@ fn headers(source: &Source, job: &Job, raw: &[u8]) -> HeaderMap {
         ("webhook-id", Some(id.as_str())),
         ("webhook-signature", Some(&signatures(source, &id, now, raw))),
         ("tessera-source", Some(&job.source)),
-        // GitHub and Shopify send the type in a header only, so the receiver cannot find it in the body.
-        ("tessera-event-type", job.event_type.as_deref()),
+        // GitHub and Shopify send the type in a header only, so the receiver cannot find it in the body, and unsigned.
+        (
+            if job.signed_digest.is_some() { "tessera-unsigned-event-type" } else { "tessera-event-type" },
+            job.event_type.as_deref(),
+        ),
     ];
     for (name, text) in texts {
         // All but the type, which may be anything, are visible ASCII.

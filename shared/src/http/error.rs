@@ -206,6 +206,9 @@ impl From<ParseError> for HandlerError {
         match error {
             ParseError::NotJson => PublicError::Malformed("The body is not valid JSON."),
             ParseError::TooManyEvents => PublicError::TooManyEvents(MAX_BATCH),
+            ParseError::UnlistedTopic(header) => {
+                PublicError::invalid(header, "is not one of the topics that this source is configured for")
+            }
         }
         .into()
     }

@@ -27,7 +27,7 @@ pub const CLAIM: Statement = Statement {
         ("attempt", Type::INT4),
         ("last_attempt", Type::INT4),
         ("event_id", Type::TEXT),
-        ("topic", Type::TEXT),
+        ("signed_digest", Type::TEXT),
         ("event_type", Type::TEXT),
         ("raw", Type::BYTEA),
     ],
@@ -49,8 +49,8 @@ pub struct Job {
     pub last_attempt: i32,
     /// The sender's id of the event.
     pub event_id: String,
-    /// The topic for Shopify, which gives the same event id to several webhooks; empty for all other senders.
-    pub topic: String,
+    /// The hash of what the sender has signed, for GitHub and Shopify, which sign neither the event's id nor its type.
+    pub signed_digest: Option<String>,
     /// The event's type, where the sender sent one.
     pub event_type: Option<String>,
     /// The payload as the sender sent it; `None` once retention has deleted it.
@@ -58,17 +58,14 @@ pub struct Job {
 }
 
 impl Job {
-    /// The `webhook-id` of every delivery of this event, by which the receiver recognises duplicates: the sender's id,
-    /// or its hash where a header cannot hold it.
+    /// The `webhook-id` of every delivery of this event, by which the receiver recognises duplicates, and which is signed:
+    /// the sender's id, or the hash of what was signed if that does not cover the id; or the hash of an id that a header
+    /// cannot hold.
     #[must_use]
     pub fn message_id(&self) -> String {
-        let id = if self.topic.is_empty() {
-            self.event_id.clone()
-        } else {
-            format!("{}:{}", self.event_id, self.topic)
-        };
+        let id = self.signed_digest.as_ref().unwrap_or(&self.event_id);
         if id.bytes().all(|b| b.is_ascii_graphic()) {
-            id
+            id.clone()
         } else {
             format!("sha256:{}", hex::encode(Sha256::digest(id)))
         }
@@ -128,7 +125,7 @@ fn job(row: &Row) -> Option<Job> {
         attempt: row.get("attempt"),
         last_attempt: row.get("last_attempt"),
         event_id: row.get("event_id"),
-        topic: row.get("topic"),
+        signed_digest: row.get("signed_digest"),
         event_type: row.get("event_type"),
         raw: row.get("raw"),
     })

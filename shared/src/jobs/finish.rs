@@ -174,7 +174,7 @@ mod tests {
             attempt,
             last_attempt: 5,
             event_id: "e".to_owned(),
-            topic: String::new(),
+            signed_digest: None,
             event_type: None,
             raw: None,
         }
@@ -194,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn shopifys_webhooks_of_one_event_have_different_message_ids() {
+    fn a_message_id_is_nothing_that_the_sender_did_not_sign() {
         let mut job = job(1);
         assert_eq!(job.message_id(), "e");
-        job.topic = "orders/paid".to_owned();
-        assert_eq!(job.message_id(), "e:orders/paid");
         job.event_id = "line\nbreak".to_owned();
         assert!(job.message_id().starts_with("sha256:"), "a header could not hold it");
+        job.signed_digest = Some("sha256:00".to_owned());
+        assert_eq!(job.message_id(), "sha256:00");
     }
 }

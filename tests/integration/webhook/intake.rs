@@ -154,8 +154,8 @@ async fn every_scheme_has_its_source() -> Result<()> {
     );
     for (topic, body, status) in [
         ("orders/create", "{\"a\":1}", 202),
-        ("orders/paid", "{\"a\":1}", 202),
-        ("orders/paid", "{\"a\":2}", 200),
+        ("orders/paid", "{\"a\":2}", 202),
+        ("orders/paid", "{\"a\":3}", 200),
     ] {
         let answer = shopify(&lambda, "s1", topic, body.as_bytes()).send().await?;
         assert_eq!((answer.status, &answer.json()?["eventId"]), (status, &json!("s1")), "{topic}");
@@ -167,6 +167,29 @@ async fn every_scheme_has_its_source() -> Result<()> {
     assert_eq!((challenge.status, challenge.text()), (200, "c-42".to_owned()));
     assert_eq!(one(&database, "SELECT status FROM accounts").await?, "active");
     assert_eq!(one(&database, "SELECT count(*) FROM events").await?, "5");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_captured_request_under_other_topics_is_one_event_without_effects() -> Result<()> {
+    let (database, lambda) = start().await?;
+    let body = br#"{"timestamp":1767225600,"data":{"accountId":"a","status":"active"}}"#;
+    for (nth, topic) in ["orders/create", "account.updated", "orders/paid"].into_iter().enumerate() {
+        let answer = shopify(&lambda, &format!("s{nth}"), topic, body).send().await?;
+        let expected = if nth == 0 { 202 } else { 200 };
+        assert_eq!(answer.status, expected, "{topic}: {}", answer.text());
+    }
+    for nth in 0..20 {
+        let answer = shopify(&lambda, "s", &format!("account.{nth}"), body).send().await?;
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let problem = answer.json()?;
+        assert_eq!(
+            (&problem["type"], &problem["errors"][0]["field"]),
+            (&json!("urn:tessera:invalid"), &json!("x-shopify-topic"))
+        );
+    }
+    assert_eq!(one(&database, "SELECT string_agg(event_type, ' ') FROM events").await?, "orders/create");
+    assert_eq!(one(&database, "SELECT count(*) FROM accounts").await?, "0");
     Ok(())
 }
 

@@ -18,6 +18,9 @@ pub(crate) fn sources(more: &Value) -> String {
     for scheme in ["standard", "stripe", "github", "shopify", "slack"] {
         let secret = if scheme == "standard" { standard_secret() } else { SECRET.to_owned() };
         let mut source = json!({"scheme": scheme, "secrets": [secret]});
+        if scheme == "shopify" {
+            source["topics"] = json!(["orders/create", "orders/paid", "account.updated"]);
+        }
         for (field, value) in more.as_object().into_iter().flatten() {
             source[field] = value.clone();
         }

@@ -26,7 +26,10 @@ impl Request {
     fn read(printed: &Value) -> Result<Self> {
         let text = |field: &str| printed[field].as_str().with_context(|| format!("no {field}"));
         let (scheme, secrets) = (text("scheme")?, &printed["secrets"]);
-        let sources = json!({"sender": {"scheme": scheme, "secrets": secrets}}).to_string();
+        let mut sources = json!({"sender": {"scheme": scheme, "secrets": secrets}});
+        if scheme == "shopify" {
+            sources["sender"]["topics"] = json!(["orders/create"]);
+        }
         let mut headers = HeaderMap::new();
         for line in printed["headers"].as_array().context("no headers")? {
             let [name, value] = [0, 1].map(|part| line[part].as_str().unwrap_or_default());
@@ -35,7 +38,7 @@ impl Request {
         Ok(Self {
             name: text("name")?.to_owned(),
             scheme: scheme.to_owned(),
-            sources: Sources::parse(&sources)?,
+            sources: Sources::parse(&sources.to_string())?,
             headers,
             body: BASE64_STANDARD.decode(text("body")?)?,
         })

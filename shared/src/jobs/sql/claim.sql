@@ -74,7 +74,7 @@ SELECT
      WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') * 100::float8
         / (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)
         AS connections_used_percent,
-    job.id, job.source, job.attempt, job.last_attempt, events.event_id, events.topic, events.event_type, events.raw
+    job.id, job.source, job.attempt, job.last_attempt, events.event_id, events.signed_digest, events.event_type, events.raw
 FROM upkeep
 LEFT JOIN (SELECT * FROM taken UNION ALL SELECT * FROM mine) job ON true
 LEFT JOIN events ON events.id = job.event

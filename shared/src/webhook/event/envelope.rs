@@ -6,8 +6,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::Envelope;
 use super::fields::EventFields;
+use super::{Envelope, ParseError};
 use crate::webhook::effect::{self, Effect};
 use crate::webhook::invalid_effect::{FieldProblem, InvalidEffect, MAX_ID};
 use crate::webhook::signature::Verified;
@@ -30,17 +30,21 @@ impl Request<'_> {
         };
         let id =
             fields.id.map(|raw| raw_json::parse_id(&raw_json::parse_scalar(raw, "id")?, "id")).transpose();
-        let event_type = self.event_type(fields.event_type);
-        let occurred_at = self.occurred_at(fields.occurred_at);
+        let signed_type = fields.event_type.map(parse_type).transpose();
+        let signed_time = fields.occurred_at.map(parse_time).transpose();
         let effects = shape.and(id.as_ref().map(drop).map_err(|invalid| *invalid)).and_then(|()| {
-            let event_type =
-                event_type.clone()?.ok_or(InvalidEffect { field: "type", problem: FieldProblem::Missing })?;
-            self.effects(&event_type, fields.data, occurred_at)
+            match (&signed_type, self.topic()) {
+                (Ok(Some(event_type)), _) => self.effects(event_type, fields.data, signed_time),
+                // Anybody who has seen a request can name another topic.
+                (_, Some(_)) => Ok(Vec::new()),
+                (Ok(None), None) => Err(InvalidEffect { field: "type", problem: FieldProblem::Missing }),
+                (Err(invalid), None) => Err(*invalid),
+            }
         });
         Envelope {
             event_id: self.event_id(id.ok().flatten(), raw, index),
-            event_type: event_type.ok().flatten(),
-            occurred_at: occurred_at.ok().flatten(),
+            event_type: self.topic().map(str::to_owned).or_else(|| signed_type.ok().flatten()),
+            occurred_at: signed_time.ok().flatten().or_else(|| self.time_header()),
             effects,
             raw,
             signed_digest: self.signed_digest(raw),
@@ -56,30 +60,28 @@ impl Request<'_> {
         // In the bodies of GitHub and Shopify, `id` is that of the resource which the event is about.
         let header_first = self.signs_body_alone() && index.is_none();
         let id = if header_first { header.or(own) } else { own.or(header) };
-        id.unwrap_or_else(|| self.digest(&[], raw))
+        id.unwrap_or_else(|| self.digest(raw))
     }
 
-    /// The event's type, which GitHub and Shopify send in a header, and all others in the body.
-    fn event_type(&self, own: Option<&RawValue>) -> Result<Option<String>, InvalidEffect> {
-        let header = match self.source.scheme {
-            Scheme::Github => self.header("x-github-event"),
-            Scheme::Shopify => self.header("x-shopify-topic"),
-            Scheme::Standard | Scheme::Stripe | Scheme::Slack => None,
+    /// Refuses a topic that the source does not list.
+    pub(super) fn check_topic(&self) -> Result<(), ParseError> {
+        let (Some(listed), Some(header)) = (&self.source.topics, self.source.scheme.topic_header()) else {
+            return Ok(());
         };
-        match header {
-            Some(topic) => Ok(Some(topic.to_owned())),
-            None => own
-                .map(|raw| raw_json::parse_text(&raw_json::parse_scalar(raw, "type")?, "type", MAX_ID))
-                .transpose(),
-        }
+        let is_listed = self.topic().is_some_and(|topic| listed.contains(topic));
+        if is_listed { Ok(()) } else { Err(ParseError::UnlistedTopic(header)) }
     }
 
-    fn occurred_at(&self, own: Option<&RawValue>) -> Result<Option<Timestamp>, InvalidEffect> {
-        if let Some(raw) = own {
-            return effect::time(&raw_json::parse_scalar(raw, "occurredAt")?).map(Some);
-        }
-        let header = self.header("x-shopify-triggered-at").filter(|_| self.source.scheme == Scheme::Shopify);
-        header.map(|time| effect::time(&Value::from(time))).transpose()
+    /// The topic, which GitHub and Shopify send in a header and do not sign.
+    fn topic(&self) -> Option<&str> {
+        self.header(self.source.scheme.topic_header()?)
+    }
+
+    /// The time that Shopify sends in a header and does not sign: it is stored, and decides nothing.
+    fn time_header(&self) -> Option<Timestamp> {
+        let header =
+            self.header("x-shopify-triggered-at").filter(|_| self.source.scheme == Scheme::Shopify)?;
+        effect::time(&Value::from(header)).ok()
     }
 
     fn effects(
@@ -101,15 +103,13 @@ impl Request<'_> {
     }
 
     fn signed_digest(&self, raw: &[u8]) -> Option<String> {
-        let topic = self.header("x-shopify-topic").filter(|_| self.source.scheme == Scheme::Shopify);
-        self.signs_body_alone().then(|| self.digest(topic.unwrap_or_default().as_bytes(), raw))
+        self.signs_body_alone().then(|| self.digest(raw))
     }
 
-    /// Hashes the source's name, `topic` and `raw`. Names and topics contain no NUL, so it separates them
-    /// unambiguously.
-    fn digest(&self, topic: &[u8], raw: &[u8]) -> String {
-        let hash = Sha256::new().chain_update(self.source.name.as_bytes()).chain_update([0]);
-        let hash = hash.chain_update(topic).chain_update([0]).chain_update(raw);
+    /// Hashes the source's name and `raw`. Names contain no NUL, so it separates them unambiguously.
+    fn digest(&self, raw: &[u8]) -> String {
+        let hash =
+            Sha256::new().chain_update(self.source.name.as_bytes()).chain_update([0]).chain_update(raw);
         format!("sha256:{}", hex::encode(hash.finalize()))
     }
 
@@ -118,4 +118,12 @@ impl Request<'_> {
         let value = self.headers.get(name)?.to_str().ok()?;
         (1..=MAX_ID).contains(&value.len()).then_some(value)
     }
+}
+
+fn parse_type(raw: &RawValue) -> Result<String, InvalidEffect> {
+    raw_json::parse_text(&raw_json::parse_scalar(raw, "type")?, "type", MAX_ID)
+}
+
+fn parse_time(raw: &RawValue) -> Result<Timestamp, InvalidEffect> {
+    effect::time(&raw_json::parse_scalar(raw, "occurredAt")?)
 }

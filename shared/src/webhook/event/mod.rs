@@ -43,6 +43,9 @@ pub enum ParseError {
     /// The batch has more than [`MAX_BATCH`] events.
     #[error("too_many_events")]
     TooManyEvents,
+    /// This header names no topic that the source lists.
+    #[error("unlisted_topic")]
+    UnlistedTopic(&'static str),
 }
 
 /// One event, ready to be stored.
@@ -58,13 +61,13 @@ pub struct Envelope<'a> {
     pub event_type: Option<String>,
     /// When it happened, by the sender's clock, in microseconds.
     pub occurred_at: Option<Timestamp>,
-    /// Its effects, which are none for types that are not known.
+    /// Its effects, which are none for types that are not known, or not signed.
     pub effects: Result<Vec<Effect>, InvalidEffect>,
     /// The event as it was sent: the whole body, or the event's part of a batch.
     pub raw: &'a [u8],
-    /// For GitHub and Shopify, whose signatures do not cover the id: `sha256:` and the hash of all that is signed, of
-    /// the source, and of Shopify's topic, since Shopify sends one body under several topics. Whoever has seen such a
-    /// request can send it again under a new id; an event with a digest that is known already is such a replay.
+    /// For GitHub and Shopify, whose signatures cover neither the id nor the topic: `sha256:` and the hash of all that is
+    /// signed, and of the source. Whoever has seen such a request can send it again under a new id or another topic; an
+    /// event with a digest that is known already is such a replay.
     pub signed_digest: Option<String>,
 }
 
@@ -77,6 +80,7 @@ pub fn parse<'a>(
 ) -> Result<Message<'a>, ParseError> {
     let whole: &RawValue = serde_json::from_slice(body).map_err(|_| ParseError::NotJson)?;
     let request = Request { source, headers, verified };
+    request.check_topic()?;
     if let Some(items) = batch(whole) {
         if items.len() > MAX_BATCH {
             return Err(ParseError::TooManyEvents);

@@ -17,9 +17,23 @@ struct Sender {
 
 impl Sender {
     fn of(scheme: &str) -> Self {
-        let json = format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["Z29vZA=="]}}}}"#);
+        Self::listing(scheme, r#"["orders/create","orders/paid","account.updated"]"#)
+    }
+
+    /// A sender whose topics are listed, if it is one that does not sign them; GitHub's need not be.
+    fn listing(scheme: &str, topics: &str) -> Self {
+        let topics = if scheme == "shopify" { format!(r#","topics":{topics}"#) } else { String::new() };
+        let json = format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["Z29vZA=="]{topics}}}}}"#);
         let sources = Sources::parse(&json).expect("valid");
-        Self { sources, headers: HeaderMap::new(), verified: Verified { id_header: None, timestamp: None } }
+        let mut sender = Self {
+            sources,
+            headers: HeaderMap::new(),
+            verified: Verified { id_header: None, timestamp: None },
+        };
+        if scheme == "shopify" {
+            sender = sender.header("x-shopify-topic", "orders/create");
+        }
+        sender
     }
 
     fn id(mut self, id: &str) -> Self {
@@ -138,7 +152,35 @@ fn a_resend_under_a_new_unsigned_id_has_the_same_digest() {
     assert_eq!(first, digest(Sender::of("github").id("d-2")));
     assert_eq!(digest(Sender::of("standard").id("msg_1")), None);
     let created = digest(Sender::of("shopify").header("x-shopify-topic", "orders/create"));
-    assert_ne!(created, digest(Sender::of("shopify").header("x-shopify-topic", "orders/paid")));
+    assert_eq!(created, digest(Sender::of("shopify").header("x-shopify-topic", "orders/paid")));
+}
+
+#[test]
+fn a_topic_that_is_not_listed_is_refused() {
+    let unlisted = Err(ParseError::UnlistedTopic("x-shopify-topic"));
+    for topic in ["orders/cancelled", "Orders/create", ""] {
+        assert_eq!(Sender::of("shopify").header("x-shopify-topic", topic).parse(b"{}"), unlisted, "{topic}");
+    }
+    let mut without = Sender::of("shopify");
+    without.headers.clear();
+    assert_eq!(without.parse(b"{}"), unlisted);
+}
+
+#[test]
+fn what_is_not_signed_has_no_effect() {
+    let effect = r#""id":"e1","data":{"accountId":"a","status":"active"}"#;
+    let typed = format!(r#"{{"type":"account.updated","timestamp":1767225600,{effect}}}"#);
+    let untyped = format!(r#"{{"timestamp":1767225600,{effect}}}"#);
+    let untimed = format!(r#"{{"type":"account.updated",{effect}}}"#);
+    for (scheme, header) in [("github", "x-github-event"), ("shopify", "x-shopify-topic")] {
+        let sender = Sender::of(scheme)
+            .header(header, "account.updated")
+            .header("x-shopify-triggered-at", "2026-01-01T00:00:00Z");
+        assert_eq!(sender.event(&untyped).effects, Ok(vec![]), "{scheme}: the type is in a header alone");
+        assert_eq!(sender.event(&typed).effects.map(|effects| effects.len()), Ok(1), "{scheme}");
+        let untimed = sender.event(&untimed).effects;
+        assert_eq!(untimed, invalid("occurredAt", FieldProblem::Missing), "{scheme}: so is the time");
+    }
 }
 
 #[test]

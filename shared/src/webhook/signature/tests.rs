@@ -18,8 +18,15 @@ const VECTOR_ED25519: &str =
 
 /// One source, named `s`.
 fn source(scheme: &str, secrets: &[&str]) -> Sources {
-    let json = serde_json::json!({"s": {"scheme": scheme, "secrets": secrets}});
-    Sources::parse(&json.to_string()).expect("valid")
+    Sources::parse(&configuration(scheme, secrets)).expect("valid")
+}
+
+fn configuration(scheme: &str, secrets: &[&str]) -> String {
+    let mut json = serde_json::json!({"s": {"scheme": scheme, "secrets": secrets}});
+    if scheme == "shopify" {
+        json["s"]["topics"] = serde_json::json!(["orders/create"]);
+    }
+    json.to_string()
 }
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -366,7 +373,7 @@ impl Request {
             headers.append(*name, value);
         }
         let scheme = self.scheme.split(' ').next().expect("a word");
-        let json = serde_json::json!({"s": {"scheme": scheme, "secrets": [self.secret]}}).to_string();
+        let json = configuration(scheme, &[&self.secret]);
         Sources::parse(&json)
             .is_ok_and(|sources| verify(the_source(&sources), &headers, &self.body, at(NOW)).is_ok())
     }

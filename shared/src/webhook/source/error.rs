@@ -42,7 +42,9 @@ pub enum Problem {
     BadName { position: usize },
     #[error("is given twice")]
     Repeated,
-    #[error("is not a field; there are scheme, secrets, forwardUrl, forwardSecret and toleranceSeconds")]
+    #[error(
+        "is not a field; there are scheme, secrets, topics, forwardUrl, forwardSecret and toleranceSeconds"
+    )]
     Unknown,
     #[error("is missing")]
     Missing,
@@ -50,6 +52,10 @@ pub enum Problem {
     NotAScheme,
     #[error("must be a list of 1 to 8 strings")]
     NotAList,
+    #[error("must be a list of 1 to 200 topics, as the sender spells them")]
+    NotTopics,
+    #[error("is for github and shopify alone: all others sign the type in the body")]
+    NoTopics,
     #[error("must be a string")]
     NotText,
     #[error("must not be empty")]

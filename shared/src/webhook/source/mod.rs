@@ -14,7 +14,7 @@ mod parse;
 mod scheme;
 mod secret;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ pub use secret::Secret;
 /// request.
 pub const MAX_SECRETS: usize = 8;
 
+/// The most topics that a source may list.
+pub const MAX_TOPICS: usize = 200;
+
 /// The replay window where `toleranceSeconds` is not set: 300 s, as Standard Webhooks, Stripe and Slack recommend.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_mins(5);
 
@@ -40,6 +43,9 @@ pub struct Source {
     pub scheme: Scheme,
     /// The active secrets, 1 to [`MAX_SECRETS`]. A signature by any of them is accepted.
     pub secrets: Vec<Secret>,
+    /// The topics that may come in the scheme's [`topic_header`](Scheme::topic_header); `None` if any may. Shopify's
+    /// sources always have a list.
+    pub topics: Option<BTreeSet<String>>,
     /// The URL that events are forwarded to: `https`, or `http` to this machine. `None` if they are not forwarded.
     ///
     /// The configuration is trusted, but name resolution is not: whoever sends to it must refuse private and link-local

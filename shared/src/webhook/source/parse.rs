@@ -1,6 +1,6 @@
 //! Reads the `WEBHOOK_SOURCES` JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -11,13 +11,14 @@ use super::error::{Problem, SourcesError};
 use super::object_entries::ObjectEntries;
 use super::scheme::Scheme;
 use super::secret::Secret;
-use super::{DEFAULT_TOLERANCE, MAX_SECRETS, Source, Sources};
+use super::{DEFAULT_TOLERANCE, MAX_SECRETS, MAX_TOPICS, Source, Sources};
 use crate::alerts::SourceName;
+use crate::webhook::invalid_effect::MAX_ID;
 
 /// The longest replay window that may be configured, in seconds: one day.
 const MAX_TOLERANCE_SECONDS: u64 = 86_400;
 
-const FIELDS: [&str; 5] = ["scheme", "secrets", "forwardUrl", "forwardSecret", "toleranceSeconds"];
+const FIELDS: [&str; 6] = ["scheme", "secrets", "topics", "forwardUrl", "forwardSecret", "toleranceSeconds"];
 
 impl Sources {
     /// Reads the `WEBHOOK_SOURCES` JSON. One wrong field refuses all of it.
@@ -67,6 +68,7 @@ fn read_source(name: &str, raw: &RawValue) -> Result<Source, SourceProblem> {
         name: name.to_owned(),
         scheme,
         secrets: read_secrets(field("secrets"), scheme)?,
+        topics: read_topics(field("topics"), scheme).map_err(|problem| in_field("topics", problem))?,
         forward_url: field("forwardUrl")
             .map(read_forward_url)
             .transpose()
@@ -104,6 +106,23 @@ fn read_secrets(value: Option<&Value>, scheme: Scheme) -> Result<Vec<Secret>, So
             .map_err(|problem| in_field(&format!("secrets[{index}]"), problem))
     };
     list.ok_or_else(|| in_field("secrets", Problem::NotAList))?.iter().enumerate().map(read).collect()
+}
+
+/// Reads the list of topics, which Shopify's sources must have: it sends one body under several topics, and signs none.
+fn read_topics(value: Option<&Value>, scheme: Scheme) -> Result<Option<BTreeSet<String>>, Problem> {
+    match (value, scheme.topic_header()) {
+        (None, _) if scheme == Scheme::Shopify => Err(Problem::Missing),
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Problem::NoTopics),
+        (Some(value), Some(_)) => {
+            let list = value.as_array().filter(|list| (1..=MAX_TOPICS).contains(&list.len()));
+            let topics = list.ok_or(Problem::NotTopics)?.iter().map(|topic| {
+                let topic = topic.as_str().filter(|topic| (1..=MAX_ID).contains(&topic.len()));
+                topic.map(str::to_owned).ok_or(Problem::NotTopics)
+            });
+            topics.collect::<Result<_, _>>().map(Some)
+        }
+    }
 }
 
 /// Reads a text with `parse`.

@@ -16,6 +16,17 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// The header in which the sender names an event's topic without signing it; `None` for schemes that have the type in
+    /// the signed body.
+    #[must_use]
+    pub fn topic_header(self) -> Option<&'static str> {
+        match self {
+            Self::Github => Some("x-github-event"),
+            Self::Shopify => Some("x-shopify-topic"),
+            Self::Standard | Self::Stripe | Self::Slack => None,
+        }
+    }
+
     /// The scheme of that name in the configuration.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Some(match name {

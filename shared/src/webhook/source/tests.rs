@@ -71,6 +71,30 @@ fn each_wrong_field_is_named() {
 }
 
 #[test]
+fn topics_are_listed_where_they_are_not_signed() {
+    let source =
+        |scheme: &str, more: &str| format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["x"]{more}}}}}"#);
+    let listed = r#","topics":["orders/create","orders/paid"]"#;
+    let sources = Sources::parse(&source("shopify", listed)).expect("valid");
+    let topics = sources.get("s").and_then(|source| source.topics.as_ref());
+    assert!(topics.is_some_and(|topics| topics.len() == 2 && topics.contains("orders/paid")));
+    assert!(Sources::parse(&source("github", listed)).is_ok());
+    assert!(Sources::parse(&source("github", "")).is_ok());
+    for (scheme, more, problem) in [
+        ("shopify", "", Problem::Missing),
+        ("stripe", listed, Problem::NoTopics),
+        ("slack", listed, Problem::NoTopics),
+        ("shopify", r#","topics":[]"#, Problem::NotTopics),
+        ("shopify", r#","topics":"orders/create""#, Problem::NotTopics),
+        ("github", r#","topics":["push",7]"#, Problem::NotTopics),
+        ("github", r#","topics":[""]"#, Problem::NotTopics),
+    ] {
+        let error = refused(&source(scheme, more));
+        assert_eq!((error.field.as_deref(), error.problem), (Some("topics"), problem), "{scheme} {more}");
+    }
+}
+
+#[test]
 fn missing_and_unknown_schemes_fail_closed() {
     let cases = [
         (r#"{"s":{"secrets":["x"]}}"#, "scheme", Problem::Missing),
