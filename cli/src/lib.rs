@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod keys;
 pub mod migrate;
 mod operator;
+pub mod roles;
 pub mod smoke;
 pub mod table;
 pub mod warnings;

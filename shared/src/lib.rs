@@ -8,7 +8,7 @@
 //! - HTTP: [`http`] reads callers and preconditions, and renders errors; [`request`] and [`fields`] are what the domain
 //!   knows of it.
 //! - The life of a function: [`process`], [`http::serve`], [`scheduled`], [`invocation`], [`config`], [`metrics`].
-//! - The installation: [`schema`] ([`migrations`] and kept plans), [`health`], and [`statements`], the list of every
+//! - The installation: [`schema`] ([`migrations`] and kept plans), [`roles`] and their [`grants`], [`health`], and [`statements`], the list of every
 //!   statement that is sent to the database.
 
 pub mod alerts;
@@ -16,6 +16,8 @@ pub mod clock;
 pub mod config;
 pub mod digits;
 pub mod fields;
+#[cfg(feature = "migrations")]
+pub mod grants;
 pub mod health;
 pub mod http;
 pub mod invocation;
@@ -26,6 +28,7 @@ pub mod migrations;
 pub mod process;
 pub mod qr;
 pub mod request;
+pub mod roles;
 pub mod scheduled;
 #[cfg(feature = "migrations")]
 pub mod schema;

@@ -4,8 +4,12 @@ use tessera_postgres::Deadline;
 use tessera_postgres::plans::{self, InstallError, PlanStatus};
 use tokio_postgres::Client;
 
+use crate::grants;
 use crate::migrations::{self, Migration, MigrationError, Status};
 use crate::statements::ALL;
+
+/// ASCII `tesgrant`: the advisory lock of those who give rights at the same time, of whom PostgreSQL would refuse one.
+const GRANTS_LOCK: i64 = 0x7465_7367_7261_6e74;
 
 /// What [`up`] did.
 #[derive(Debug)]
@@ -34,13 +38,21 @@ pub enum SchemaError {
     /// The kept plans could not be installed, removed or listed.
     #[error(transparent)]
     Plans(#[from] InstallError),
+    /// In the rights of the functions' roles.
+    #[error("the functions' roles could not be given their rights")]
+    Grants(#[source] tokio_postgres::Error),
 }
 
-/// Applies every pending migration, then keeps the plan of each statement that is to have one. While others hold what a
+/// Applies every pending migration, then keeps the plan of each statement that is to have
+/// one, and gives the functions' roles their rights where there are such roles. While others hold what a
 /// migration needs, it tries again until `deadline`.
 pub async fn up(client: &Client, deadline: Deadline) -> Result<Up, SchemaError> {
     let applied = migrations::up(client, deadline).await?;
     let plans = plans::install(client, ALL).await?;
+    client
+        .batch_execute(&format!("SELECT pg_advisory_xact_lock({GRANTS_LOCK}); {}", grants::grants()))
+        .await
+        .map_err(SchemaError::Grants)?;
     Ok(Up { applied, plans })
 }
 

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tessera_cli::{alerts, doctor, jobs, keys, migrate, smoke, warnings};
+use tessera_cli::{alerts, doctor, jobs, keys, migrate, roles, smoke, warnings};
 
 /// Operates a Tessera installation: its schema, its keys, jobs and alerts, and what may be wrong with it
 ///
@@ -25,6 +25,9 @@ enum Command {
     /// Apply, revert and list the migrations of the database's schema
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Print the SQL that makes one role of the database a function
+    #[command(subcommand)]
+    Roles(roles::Command),
     /// Create, list and revoke the API keys of callers
     #[command(subcommand)]
     Keys(keys::Command),
@@ -51,6 +54,10 @@ async fn main() -> ExitCode {
     warnings::print_to_stderr();
     let outcome = match Cli::parse().command {
         Command::Migrate(command) => migrate::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Roles(command) => {
+            roles::run(&command);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Keys(command) => keys::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Jobs(command) => jobs::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Alerts(command) => alerts::run(command).await.map(|()| ExitCode::SUCCESS),

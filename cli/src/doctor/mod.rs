@@ -88,7 +88,9 @@ async fn examine(options: &Options, environment: &Environment, checks: &mut Vec<
             let may_probe = report
                 .checks
                 .iter()
-                .all(|check| !PREVENT_PROBES.contains(&check.name) || check.verdict < Verdict::Warn);
+                .all(|check| !PREVENT_PROBES.contains(&check.name) || check.verdict < Verdict::Warn)
+                // No function may remove what a probe leaves; the tables' owner may.
+                && report.facts.tables.iter().all(|table| table.lacks.is_empty());
             checks.extend(report.checks);
             may_probe
         }

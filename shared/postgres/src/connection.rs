@@ -64,7 +64,7 @@ pub(crate) enum RunError {
     Failed(Failure),
     /// The statement was cancelled because no response came. The server did cancel it, so the connection is alive.
     Slow,
-    /// There is no function that keeps the statement's plan; nothing was done.
+    /// There is no function that keeps the statement's plan, or none that this role may call; nothing was done.
     PlanMissing,
     /// The statement was cancelled because it held up others. The permit is for an overflow connection.
     BlockingOthers(OwnedSemaphorePermit),
@@ -97,7 +97,7 @@ pub(crate) enum ResponsePatience {
 
 impl RunError {
     fn new(form: Form, error: tokio_postgres::Error) -> Self {
-        if form == Form::Call && Failure::is_undefined_function(&error) {
+        if form == Form::Call && Failure::is_uncallable_function(&error) {
             return Self::PlanMissing;
         }
         Self::Failed(Failure::running(error))

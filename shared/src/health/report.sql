@@ -125,6 +125,7 @@ SELECT jsonb_build_object(
         'statementTimeout', current_setting('statement_timeout'),
         'idleInTransactionTimeout', current_setting('idle_in_transaction_session_timeout'),
         'idleSessionTimeout', coalesce(current_setting('idle_session_timeout', true), '0'),
+        'isolation', current_setting('default_transaction_isolation'),
         'startedAt', pg_postmaster_start_time(),
         'epochMs', floor(extract(epoch FROM clock_timestamp()) * 1000)),
     -- A schema with the migrated tables that is not in the role's search_path, if there is one.

@@ -29,6 +29,18 @@ async fn function_of(client: &Client, statement: &str) -> Result<String> {
     Ok(status.into_iter().find(|plan| plan.statement == statement).context("it is kept")?.function)
 }
 
+#[tokio::test]
+async fn a_function_that_the_role_may_not_call_costs_no_error_either() -> Result<()> {
+    let database = Postgres::plain().await?.database().await?;
+    let client = database.client().await?;
+    let (codes, redirects) =
+        (generate(database.url()).start().await?, redirect(database.url()).start().await?);
+    let code = create_code(&codes, json!({"targetUrl": "https://example.com/"})).await?;
+    let function = function_of(&client, "qr.redirect").await?;
+    client.batch_execute(&format!("REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC, tessera")).await?;
+    follow(&redirects, short_id(&code), 3).await
+}
+
 /// What PostgreSQL says of a redirect's text: calls, and how often it was planned.
 async fn calls_and_plans(admin: &Client) -> Result<Vec<(i64, i64)>> {
     let sql = "SELECT sum(calls)::bigint, sum(plans)::bigint FROM pg_stat_statements

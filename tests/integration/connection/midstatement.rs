@@ -16,7 +16,7 @@ use uuid::Uuid;
 type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// What the samples work on: a limited code with two versions and a scan.
-const SETUP: &str = "
+pub(crate) const SETUP: &str = "
     INSERT INTO codes (id_key, short_id, owner, target_url, max_scans, version, created_by, last_edit)
         VALUES ('C0DE', 'CODE', 'anonymous', 'https://example.com/2', 5, 2, gen_random_uuid(), gen_random_uuid());
     INSERT INTO code_versions (code_id, version, target_url, edit)
@@ -134,12 +134,13 @@ fn answers_the_same(statement: &Statement) -> bool {
     !matches!(statement.name, "jobs.finish" | "jobs.clean" | "health.report" | "health.replica")
 }
 
-fn connect(url: &str) -> Result<Database> {
+pub(crate) fn connect(url: &str) -> Result<Database> {
     let config = Environment::from([("DATABASE_URL", url)]).database()?;
     Ok(Database::new(config, &Arc::new(TrustStore::prepare()))?)
 }
 
-async fn run(database: &Database, statement: &Statement) -> Result<Vec<Value>> {
+/// Runs the statement with its sample, and returns what must be the same when it is sent again.
+pub(crate) async fn run(database: &Database, statement: &Statement) -> Result<Vec<Value>> {
     let sample = sample(statement).with_context(|| format!("{} has no sample", statement.name))?;
     let parameters: Vec<&(dyn ToSql + Sync)> = sample.iter().map(|value| value.as_ref() as _).collect();
     let mut rows = database.query(statement, &parameters, Deadline::after(Duration::from_secs(9))).await?;

@@ -7,7 +7,11 @@ use serde_json::json;
 use crate::api::functions::{create_code, create_key, generate, generate_for_keys, redirect, short_id};
 
 /// Requests of every kind but creating, for a code that they leave deleted. Their answers are all good ones.
-fn requests<'a>(codes: &'a Lambda, redirects: &'a Lambda, id: &str) -> Vec<(&'static str, Request<'a>)> {
+pub(crate) fn requests<'a>(
+    codes: &'a Lambda,
+    redirects: &'a Lambda,
+    id: &str,
+) -> Vec<(&'static str, Request<'a>)> {
     let path = format!("/qr/{id}");
     let link = format!("/r/{id}");
     let rollback = codes.post(&format!("{path}/rollback")).json(&json!({"version": 1}));

@@ -7,7 +7,7 @@ use harness::{Database, Postgres};
 use serde_json::Value;
 
 /// Configures `cargo tessera` with these arguments, in an environment that names no database.
-fn tessera(arguments: &[&str]) -> Result<Command> {
+pub(super) fn tessera(arguments: &[&str]) -> Result<Command> {
     let tests = std::env::current_exe()?;
     let binary = tests.ancestors().nth(2).context("the tests are in target/debug/deps")?.join("tessera");
     let mut command = Command::new(binary);
@@ -18,7 +18,7 @@ fn tessera(arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-fn run(command: &mut Command) -> Result<Output> {
+pub(super) fn run(command: &mut Command) -> Result<Output> {
     command.output().context("`tessera` is missing: run `cargo build --workspace` first")
 }
 

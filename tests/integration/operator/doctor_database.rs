@@ -12,7 +12,7 @@ use super::health::{KEY, check, health, make_key};
 const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("DROP TABLE scan_quotas", "migrations", "fail", "scan_quotas", "migrate up"),
     ("DELETE FROM tessera_migrations WHERE version = 2", "migrations", "warn", "0002_webhooks", "migrate up"),
-    ("REVOKE ALL ON scans FROM tessera", "rights", "fail", "scans (SELECT, INSERT, UPDATE, DELETE)", "GRANT SELECT, INSERT, UPDATE, DELETE ON scans TO"),
+    ("REVOKE ALL ON scans FROM tessera", "rights", "fail", "scans (SELECT, INSERT)", "GRANT SELECT, INSERT ON scans TO"),
     ("REVOKE UPDATE ON scan_totals FROM tessera", "rights", "fail", "scan_totals (UPDATE)", "GRANT UPDATE ON scan_totals TO"),
     ("REVOKE DELETE ON jobs FROM tessera", "rights", "warn", "jobs (DELETE)", "GRANT DELETE ON jobs TO"),
     ("REVOKE ALL ON SEQUENCE codes_id_seq FROM tessera", "rights", "fail", "USAGE of codes_id_seq", "GRANT USAGE ON SEQUENCE codes_id_seq TO"),

@@ -9,4 +9,5 @@ pub(crate) mod health;
 pub(crate) mod jobs_and_alerts;
 pub(crate) mod metrics;
 mod queries;
+mod roles;
 mod smoke;

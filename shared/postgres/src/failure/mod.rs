@@ -48,9 +48,9 @@ impl Failure {
         error.code() == Some(&SqlState::QUERY_CANCELED)
     }
 
-    /// Whether the server knows no such function, which it finds before anything is done.
-    pub(crate) fn is_undefined_function(error: &tokio_postgres::Error) -> bool {
-        error.code() == Some(&SqlState::UNDEFINED_FUNCTION)
+    /// Whether the server has no such function, or lets this role not call it: found before anything is done.
+    pub(crate) fn is_uncallable_function(error: &tokio_postgres::Error) -> bool {
+        matches!(error.code(), Some(&SqlState::UNDEFINED_FUNCTION | &SqlState::INSUFFICIENT_PRIVILEGE))
     }
 
     /// Whether the TLS handshake failed or was cut off.

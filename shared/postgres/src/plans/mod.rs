@@ -15,5 +15,13 @@ pub(crate) mod function;
 mod install;
 pub(crate) mod missing;
 
+use crate::statement::{Plan, Statement};
+
+/// The name of the function that keeps the statement's plan, without schema; `None` if its plan is not kept.
+#[must_use]
+pub fn function_of(statement: &Statement) -> Option<String> {
+    (statement.plan == Plan::Kept).then(|| function::name(statement))
+}
+
 #[cfg(feature = "direct")]
 pub use install::{InstallError, PlanState, PlanStatus, install, remove, status};

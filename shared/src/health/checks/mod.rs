@@ -21,6 +21,7 @@ pub(super) fn run_all(facts: &Facts, local_epoch_ms: f64) -> Vec<Check> {
         schema::rights(facts),
         server::writable(facts),
         server::writes(facts),
+        server::isolation(facts),
         sessions::connections(facts),
         sessions::idle(facts),
         sessions::idle_in_transaction(facts),

@@ -4,6 +4,7 @@ use crate::health::check::Check;
 use crate::health::check::Verdict::{Fail, NotVisible, Warn};
 use crate::health::expected_schema::{MIGRATIONS, TABLES};
 use crate::health::facts::{Facts, QueryResult, SchemaOutsideSearchPath, Table};
+use crate::roles::{self, ROLES};
 
 /// What `report.sql` puts before the name of a sequence on which the role lacks `USAGE`.
 const USAGE_OF: &str = "USAGE of ";
@@ -76,23 +77,39 @@ fn join(names: &[&&str]) -> String {
     names.iter().map(|name| **name).collect::<Vec<_>>().join(", ")
 }
 
+/// The tables on which the role lacks a privilege that it needs: a function's role what that function needs, any other one
+/// what all functions need together.
+fn lacking_tables(facts: &Facts) -> Vec<Table> {
+    let needing = roles::find(&facts.server.role).map_or(ROLES, std::slice::from_ref);
+    let is_needed = |table: &str, right: &str| match right.strip_prefix(USAGE_OF) {
+        None => needing.iter().any(|role| role.needs(table, right)),
+        Some(sequence) => needing.iter().any(|role| role.sequences.contains(&sequence)),
+    };
+    let mut tables = facts.tables.clone();
+    for table in &mut tables {
+        let name = table.name.clone();
+        table.lacks.retain(|right| is_needed(&name, right));
+    }
+    tables.retain(|table| !table.lacks.is_empty());
+    tables
+}
+
 pub(super) fn rights(facts: &Facts) -> Check {
     let role = &facts.server.role;
-    let lacking: Vec<_> = facts
-        .tables
-        .iter()
-        .filter(|table| !table.lacks.is_empty())
-        .map(|table| format!("{} ({})", table.name, table.lacks.join(", ")))
-        .collect();
+    let tables = lacking_tables(facts);
+    let lacking: Vec<_> =
+        tables.iter().map(|table| format!("{} ({})", table.name, table.lacks.join(", "))).collect();
     let observed = match lacking.as_slice() {
         [] => format!("role {role} is granted what it needs on every table"),
         lacking => format!("role {role} lacks rights on {}", lacking.join(", ")),
     };
     // Only the worker deletes, and only what has expired, so that users do not notice when it cannot.
     let is_needed = |right: &String| right != "DELETE";
-    let is_refused = facts.tables.iter().any(|table| table.lacks.iter().any(is_needed));
-    let advice =
-        format!("as the tables' owner: {}; or connect as the role that ran the migrations", grants(facts));
+    let is_refused = tables.iter().any(|table| table.lacks.iter().any(is_needed));
+    let advice = format!(
+        "as the tables' owner: {}; or connect as the role that ran the migrations",
+        grants(role, &tables)
+    );
     let why = "each operation is one statement over several tables; without a right on one of them it is refused whole";
     Check::ok("rights", observed, why).when(is_refused, Fail, advice.clone()).when(
         !lacking.is_empty(),
@@ -103,9 +120,10 @@ pub(super) fn rights(facts: &Facts) -> Check {
 
 /// The `GRANT` statements for the privileges that the role lacks. A few are granted one by one, because somebody may
 /// have had a reason to withhold the others.
-fn grants(facts: &Facts) -> String {
-    let role = &facts.server.role;
-    let lacking: Vec<_> = facts.tables.iter().filter(|table| !table.lacks.is_empty()).collect();
+fn grants(role: &str, lacking: &[Table]) -> String {
+    if roles::find(role).is_some() {
+        return "cargo tessera roles sql | psql".to_owned();
+    }
     if lacking.len() > 3 {
         return format!(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{role}\"; GRANT USAGE ON ALL SEQUENCES IN \
@@ -123,5 +141,5 @@ fn grants(facts: &Facts) -> String {
         });
         rights.into_iter().chain(sequences).collect::<Vec<_>>()
     };
-    lacking.into_iter().flat_map(grant).collect::<Vec<_>>().join("; ")
+    lacking.iter().flat_map(grant).collect::<Vec<_>>().join("; ")
 }

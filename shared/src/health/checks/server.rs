@@ -58,6 +58,21 @@ pub(super) fn writes(facts: &Facts) -> Check {
     )
 }
 
+pub(super) fn isolation(facts: &Facts) -> Check {
+    let level = &facts.server.isolation;
+    let why = "each statement is written for read committed; above it, one that waited for another fails and is sent again";
+    Check::ok("isolation", format!("default_transaction_isolation is {level}"), why)
+        .limit("read committed")
+        .when(
+            level != "read committed",
+            Warn,
+            format!(
+                "ALTER ROLE \"{}\" SET default_transaction_isolation = 'read committed'",
+                facts.server.role
+            ),
+        )
+}
+
 pub(super) fn bloat(facts: &Facts) -> Check {
     let share = |table: &Table| percent(table.dead, table.dead + table.live);
     let worst = facts

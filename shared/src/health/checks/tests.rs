@@ -29,6 +29,7 @@ fn healthy_facts() -> Value {
         "server": {
             "version": "16.4", "role": "app", "inRecovery": false, "readOnly": false, "timeZone": "UTC",
             "statementTimeout": "0", "idleInTransactionTimeout": "0", "idleSessionTimeout": "0",
+            "isolation": "read committed",
             "startedAt": "2023-11-01T00:00:00Z", "epochMs": LOCAL_EPOCH_MS,
         },
         "schemaOutsideSearchPath": null,
@@ -157,9 +158,10 @@ fn each_problem_is_reported_by_its_own_check_and_no_other() {
         (vec![("/server/epochMs", json!(LOCAL_EPOCH_MS + 120_000.0))], "clock", Warn, "2 min ahead"),
         (vec![("/server/epochMs", json!(LOCAL_EPOCH_MS - 45_000.0))], "clock", Warn, "45 s behind"),
         (vec![("/server/inRecovery", json!(true))], "writable", Fail, "standby"),
+        (vec![("/server/isolation", json!("serializable"))], "isolation", Warn, "serializable"),
         (vec![("/server/readOnly", json!(true))], "writable", Fail, "read_only"),
-        (vec![("/tables/0/lacks", json!(["UPDATE", "DELETE"]))], "rights", Fail, "(UPDATE, DELETE)"),
-        (vec![("/tables/0/lacks", json!(["DELETE"]))], "rights", Warn, TABLES[0]),
+        (vec![("/tables/7/lacks", json!(["UPDATE", "DELETE"]))], "rights", Fail, "(UPDATE, DELETE)"),
+        (vec![("/tables/7/lacks", json!(["DELETE"]))], "rights", Warn, TABLES[7]),
         (vec![("/tables/0/name", json!("other"))], "migrations", Fail, TABLES[0]),
         (vec![("/results/migrations/value", json!(["0001_codes"]))], "migrations", Warn, "pending"),
         (

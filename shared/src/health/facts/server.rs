@@ -16,6 +16,7 @@ pub struct Server {
     pub statement_timeout: String,
     pub idle_in_transaction_timeout: String,
     pub idle_session_timeout: String,
+    pub isolation: String,
     pub started_at: Timestamp,
     pub epoch_ms: f64,
 }
