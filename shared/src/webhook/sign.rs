@@ -46,7 +46,7 @@ mod tests {
     fn the_published_test_vector_is_signed_as_published() {
         let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         assert_eq!(signed(&format!(r#""scheme":"standard","secrets":["{KEY}"]"#)), expected);
-        let own = format!(r#""scheme":"github","secrets":["other"],"forwardSecret":"{KEY}""#);
+        let own = format!(r#""scheme":"github","secrets":["another secret"],"forwardSecret":"{KEY}""#);
         assert_eq!(signed(&own), expected, "the forward secret comes before the source's own");
     }
 

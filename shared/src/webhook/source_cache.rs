@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn sources_in_the_environment_are_parsed_at_start_and_not_shown() {
-        let wrong = r#"{"stripe":{"scheme":"stripe","secrets":["hunter2", ""]}}"#;
+        let wrong = r#"{"stripe":{"scheme":"stripe","secrets":["hunter2 hunter2", ""]}}"#;
         let error =
             SourceCache::from_environment(&Environment::from([("WEBHOOK_SOURCES", wrong)])).err().unwrap();
         let error = error.to_string();

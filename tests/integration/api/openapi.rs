@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use harness::{Gateway, Lambda, Postgres, python_environment, run_to_end};
 
 const KEY: &str = "tsk_schemathesis";
-const SOURCES: &str = r#"{"stripe":{"scheme":"stripe","secrets":["whsec_test"]}}"#;
+const SOURCES: &str = r#"{"stripe":{"scheme":"stripe","secrets":["whsec_test_secret"]}}"#;
 
 /// For each operation, method and path: 10 made-up requests, or as many as `TESSERA_OPENAPI_EXAMPLES` says.
 fn examples() -> String {

@@ -60,6 +60,10 @@ pub enum Problem {
     NotText,
     #[error("must not be empty")]
     Empty,
+    #[error(
+        "must have at least 14 bytes, of which base64 writes 3 as 4 characters: take the sender's own, or 32 random ones"
+    )]
+    TooShort,
     #[error("must not begin or end with white space")]
     WhiteSpace,
     #[error("must be base64, after whsec_ or whpk_")]

@@ -1,7 +1,7 @@
 //! The configured senders of webhooks, from the `WEBHOOK_SOURCES` JSON.
 //!
 //! ```json
-//! {"stripe": {"scheme": "stripe", "secrets": ["whsec_new", "whsec_old"],
+//! {"stripe": {"scheme": "stripe", "secrets": ["whsec_new…", "whsec_old…"],
 //!             "forwardUrl": "https://app.example/hooks", "forwardSecret": "whsec_BASE64", "toleranceSeconds": 300}}
 //! ```
 //!

@@ -14,6 +14,11 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Bytes that a secret must have: 112 bits, below which
+/// [NIST SP 800-131A](https://csrc.nist.gov/pubs/sp/800/131/a/r2/final) disallows a key of HMAC. Whoever guesses it signs
+/// whatever they like.
+const MIN_KEY: usize = 14;
+
 /// Bytes that a secret for signing forwarded events must have, as
 /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks) asks.
 const MIN_SIGNING_KEY: usize = 24;
@@ -29,7 +34,7 @@ pub struct Secret(pub(in crate::webhook) Key);
 
 /// The key in a secret, by the algorithm that it is for.
 pub(in crate::webhook) enum Key {
-    /// The bytes of an HMAC-SHA256 key, which is never empty.
+    /// The bytes of an HMAC-SHA256 key, at least [`MIN_KEY`].
     Hmac(Vec<u8>),
     /// The sender's ed25519 public key, which is never of small order, since anybody can sign for such a key.
     Ed25519(VerifyingKey),
@@ -46,7 +51,7 @@ impl Secret {
             return Err(Problem::WhiteSpace);
         }
         if scheme != Scheme::Standard {
-            return Ok(Self(Key::Hmac(text.as_bytes().to_vec())));
+            return Self::hmac(text.as_bytes().to_vec());
         }
         let decode = |encoded: &str| KEY_BASE64.decode(encoded).map_err(|_| Problem::NotBase64);
         if let Some(encoded) = text.strip_prefix("whpk_") {
@@ -55,14 +60,19 @@ impl Secret {
             return if key.is_weak() { Err(Problem::NotAPublicKey) } else { Ok(Self(Key::Ed25519(key))) };
         }
         let bytes = decode(text.strip_prefix("whsec_").unwrap_or(text))?;
-        if bytes.is_empty() { Err(Problem::Empty) } else { Ok(Self(Key::Hmac(bytes))) }
+        if bytes.is_empty() { Err(Problem::Empty) } else { Self::hmac(bytes) }
+    }
+
+    fn hmac(key: Vec<u8>) -> Result<Self, Problem> {
+        if key.len() < MIN_KEY { Err(Problem::TooShort) } else { Ok(Self(Key::Hmac(key))) }
     }
 
     /// Reads the secret that forwarded events are signed with, in Standard Webhooks' form.
     pub(super) fn parse_for_signing(text: &str) -> Result<Self, Problem> {
-        match Self::parse(text, Scheme::Standard)? {
-            Self(Key::Hmac(key)) if key.len() >= MIN_SIGNING_KEY => Ok(Self(Key::Hmac(key))),
-            _ => Err(Problem::NotASigningSecret),
+        match Self::parse(text, Scheme::Standard) {
+            Ok(Self(Key::Hmac(key))) if key.len() >= MIN_SIGNING_KEY => Ok(Self(Key::Hmac(key))),
+            Ok(_) | Err(Problem::TooShort) => Err(Problem::NotASigningSecret),
+            Err(problem) => Err(problem),
         }
     }
 }

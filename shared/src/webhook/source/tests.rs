@@ -18,10 +18,10 @@ fn with(fields: &str) -> String {
 #[test]
 fn a_full_configuration_is_read() {
     let json = format!(
-        r#"{{"stripe":{{"scheme":"stripe","secrets":["whsec_new","whsec_old"],
+        r#"{{"stripe":{{"scheme":"stripe","secrets":["whsec_new_secret","whsec_old_secret"],
                         "forwardUrl":"https://app.example/hooks","toleranceSeconds":60}},
             "a-2_b":{{"scheme":"standard","secrets":["{KEY}","{PUBLIC_KEY}"]}},
-            "9":{{"scheme":"slack","secrets":["x"],"forwardUrl":"http://127.0.0.1:8080/in"}}}}"#
+            "9":{{"scheme":"slack","secrets":["a secret long enough"],"forwardUrl":"http://127.0.0.1:8080/in"}}}}"#
     );
     let sources = Sources::parse(&json).expect("valid");
     assert_eq!(
@@ -72,8 +72,9 @@ fn each_wrong_field_is_named() {
 
 #[test]
 fn topics_are_listed_where_they_are_not_signed() {
-    let source =
-        |scheme: &str, more: &str| format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["x"]{more}}}}}"#);
+    let source = |scheme: &str, more: &str| {
+        format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["a secret long enough"]{more}}}}}"#)
+    };
     let listed = r#","topics":["orders/create","orders/paid"]"#;
     let sources = Sources::parse(&source("shopify", listed)).expect("valid");
     let topics = sources.get("s").and_then(|source| source.topics.as_ref());
@@ -97,10 +98,10 @@ fn topics_are_listed_where_they_are_not_signed() {
 #[test]
 fn missing_and_unknown_schemes_fail_closed() {
     let cases = [
-        (r#"{"s":{"secrets":["x"]}}"#, "scheme", Problem::Missing),
-        (r#"{"s":{"scheme":"none","secrets":["x"]}}"#, "scheme", Problem::NotAScheme),
-        (r#"{"s":{"scheme":"GitHub","secrets":["x"]}}"#, "scheme", Problem::NotAScheme),
-        (r#"{"s":{"scheme":null,"secrets":["x"]}}"#, "scheme", Problem::NotAScheme),
+        (r#"{"s":{"secrets":["a secret long enough"]}}"#, "scheme", Problem::Missing),
+        (r#"{"s":{"scheme":"none","secrets":["a secret long enough"]}}"#, "scheme", Problem::NotAScheme),
+        (r#"{"s":{"scheme":"GitHub","secrets":["a secret long enough"]}}"#, "scheme", Problem::NotAScheme),
+        (r#"{"s":{"scheme":null,"secrets":["a secret long enough"]}}"#, "scheme", Problem::NotAScheme),
         (r#"{"s":{"scheme":"github"}}"#, "secrets", Problem::Missing),
     ];
     for (json, field, problem) in cases {
@@ -118,6 +119,10 @@ fn secrets_that_prove_nothing_are_refused() {
         ("stripe", "  ", Problem::Empty),
         ("slack", "secret\\n", Problem::WhiteSpace),
         ("standard", "whsec_", Problem::Empty),
+        ("github", "x", Problem::TooShort),
+        ("stripe", "whsec_7bytes!", Problem::TooShort),
+        ("standard", "whsec_QQ", Problem::TooShort),
+        ("standard", "whsec_MDEyMzQ1Njc4OWFiYw==", Problem::TooShort),
         ("standard", "whsec_not base64", Problem::NotBase64),
         ("standard", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", Problem::NotBase64),
         ("standard", "whpk_@", Problem::NotBase64),
@@ -126,14 +131,14 @@ fn secrets_that_prove_nothing_are_refused() {
         ("standard", &weak, Problem::NotAPublicKey),
     ];
     for (scheme, secret, problem) in cases {
-        let error = refused(&format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["Z29vZA==","{secret}"]}}}}"#));
+        let error = refused(&format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["{KEY}","{secret}"]}}}}"#));
         assert_eq!(
             (error.field.as_deref(), error.problem),
             (Some("secrets[1]"), problem),
             "{scheme} {secret}"
         );
     }
-    assert!(Sources::parse(r#"{"s":{"scheme":"standard","secrets":["whsec_QQ","whsec_QQ=="]}}"#).is_ok());
+    assert!(Sources::parse(r#"{"s":{"scheme":"standard","secrets":["whsec_MDEyMzQ1Njc4OWFiY2RlZg","whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]}}"#).is_ok());
     for list in [r#""x""#, "[]", "{}", "null", r#"["1","2","3","4","5","6","7","8","9"]"#] {
         let error = refused(&format!(r#"{{"s":{{"scheme":"github","secrets":{list}}}}}"#));
         assert_eq!((error.field.as_deref(), error.problem), (Some("secrets"), Problem::NotAList), "{list}");
@@ -144,7 +149,7 @@ fn secrets_that_prove_nothing_are_refused() {
 
 #[test]
 fn names_are_short_lower_case_words() {
-    let source = r#"{"scheme":"github","secrets":["x"]}"#;
+    let source = r#"{"scheme":"github","secrets":["a secret long enough"]}"#;
     for name in ["", "-a", "_a", "A", "a.b", "a/b", "ä", &"a".repeat(65)] {
         let error = refused(&format!(r#"{{"ok":{source},"{name}":{source}}}"#));
         assert_eq!(error, SourcesError::whole(Problem::BadName { position: 2 }), "{name}");
@@ -172,11 +177,13 @@ fn whatever_is_not_an_object_of_objects_is_refused() {
 fn errors_never_show_a_value() {
     let canary = "canary0Value";
     let texts = [
-        format!(r#"{{"s":{{"scheme":"{canary}","secrets":["x"]}}}}"#),
+        format!(r#"{{"s":{{"scheme":"{canary}","secrets":["a secret long enough"]}}}}"#),
         format!(r#"{{"s":{{"scheme":"standard","secrets":["whsec_{canary}!"]}}}}"#),
         format!(r#"{{"s":{{"scheme":"github","secrets":"{canary}"}}}}"#),
-        format!(r#"{{"s":{{"scheme":"github","secrets":["x"],"forwardUrl":"http://{canary}.example/"}}}}"#),
-        format!(r#"{{"s":{{"scheme":"github","secrets":["x"],"{canary}":1}}}}"#),
+        format!(
+            r#"{{"s":{{"scheme":"github","secrets":["a secret long enough"],"forwardUrl":"http://{canary}.example/"}}}}"#
+        ),
+        format!(r#"{{"s":{{"scheme":"github","secrets":["a secret long enough"],"{canary}":1}}}}"#),
         format!(r#"{{"s":"{canary}"}}"#),
         format!(r#"{{"{canary}":{{}}}}"#),
         format!(r#""{canary}""#),
@@ -185,8 +192,10 @@ fn errors_never_show_a_value() {
         let error = refused(text);
         assert!(!format!("{error} {error:?}").contains(canary), "{error}");
     }
-    let json = r#"{"s":{"scheme":"github","secrets":["canary"],"forwardUrl":"https://h.example/canary"}}"#;
+    let json = r#"{"s":{"scheme":"github","secrets":["canary canary canary"],"forwardUrl":"https://h.example/canary"}}"#;
     assert!(!format!("{:?}", Sources::parse(json).expect("valid")).contains("canary"));
+    let fourteen = r#"{"s":{"scheme":"slack","secrets":["fourteen bytes"]}}"#;
+    assert!(Sources::parse(fourteen).is_ok());
     let shown = refused(r#"{"s":{"scheme":"github","secrets":[""]}}"#).to_string();
     assert_eq!(shown, "webhook sources, source `s`, field `secrets[0]`: must not be empty");
 }

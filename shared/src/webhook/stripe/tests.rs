@@ -13,7 +13,8 @@ macro_rules! fixture {
 }
 
 fn envelope(body: &[u8]) -> Envelope<'_> {
-    let sources = Sources::parse(r#"{"s":{"scheme":"stripe","secrets":["whsec_x"]}}"#).expect("valid");
+    let sources =
+        Sources::parse(r#"{"s":{"scheme":"stripe","secrets":["whsec_0123456789"]}}"#).expect("valid");
     let verified = Verified { id_header: None, timestamp: None };
     match parse(sources.get("s").expect("configured"), &HeaderMap::new(), &verified, body) {
         Ok(Message::Event(envelope)) => envelope,
