@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use lambda_http::http::{HeaderValue, Method};
+use lambda_http::request::RequestContext;
 use lambda_http::{Adapter, Body, Request, RequestExt as _, Response, service_fn};
 use lambda_runtime::tower::ServiceExt as _;
 use tessera_postgres::{Database, Deadline, ErrorChain, TrustStore};
@@ -100,8 +101,8 @@ where
 {
     let begun = Instant::now();
     let lambda = request.lambda_context();
-    let invocation =
-        Invocation { request_id: lambda.request_id.clone(), deadline: request_deadline(lambda.deadline) };
+    let deadline = request_deadline(lambda.deadline, received_ms(&request));
+    let invocation = Invocation { request_id: lambda.request_id.clone(), deadline };
     let span = tracing::info_span!("request", request_id = %invocation.request_id);
     let request_id = invocation.request_id.clone();
     let answered = async {
@@ -149,5 +150,15 @@ fn refuse_empty_address(request: &Request) -> Result<(), PublicError> {
     match request.raw_http_path() {
         "" => Err(PublicError::Malformed("The address may have 10,240 bytes.")),
         _ => Ok(()),
+    }
+}
+
+/// When API Gateway received the request, in milliseconds since 1970.
+fn received_ms(request: &Request) -> Option<u64> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => {
+            u64::try_from(context.time_epoch).ok().filter(|&received_ms| received_ms > 0)
+        }
+        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::{Database, Lambda, Postgres, Proxy};
+use harness::{Database, Lambda, Postgres, Preload, Proxy};
 use serde_json::{Value, json};
 
 use super::functions::{create_code, expect_status, generate, get_code, query_count, redirect, short_id};
@@ -181,5 +181,20 @@ async fn a_database_that_stays_away_is_a_503_in_time() -> Result<()> {
     proxy.end_black_holes();
     assert_eq!(redirects.get(&path).send().await?.status, 302, "the same container, once it is back");
     assert_eq!(get_code(codes, &id).await?["scans"]["total"], 1);
+    Ok(())
+}
+
+/// Lambda's time of the end is past by that clock. The invocation would be ended by Lambda, without an answer.
+#[tokio::test]
+async fn a_container_whose_clock_is_an_hour_ahead_answers_in_time() -> Result<()> {
+    let Setup { codes, database, .. } = &setup().await?;
+    let id = make_with(codes, json!({})).await?;
+    let proxy = Proxy::of(database.postgres()).await?;
+    let preload = Preload::new().await?;
+    let redirects = redirect(proxy.url(database)).preload(&preload).start().await?;
+    preload.clock_ahead(Duration::from_hours(1))?;
+    proxy.black_hole();
+    let silent = redirects.get(&format!("/r/{id}")).deadline(Duration::from_secs(2)).send().await?;
+    assert_eq!(silent.status, 503, "{}", silent.text());
     Ok(())
 }
