@@ -9,7 +9,7 @@ use url::Url;
 pub enum VisitKind {
     /// The visit counts as a scan.
     Person,
-    /// The visit is that of a crawler or a monitor, which are counted separately.
+    /// The visit is that of a crawler, a monitor or another program, which are counted separately.
     Bot,
     /// The visit is not counted, because it is a HEAD request, a prefetch or a link preview.
     Uncounted,
@@ -72,8 +72,31 @@ const PREVIEWS: &[&str] = &[
     "bsky cardyb",
 ];
 
-/// Words by which crawlers and monitors name themselves, in lower case. Plain HTTP clients such as curl are not among
-/// them: somebody sent them, and a first try by hand should be seen in the counts.
+/// How programs begin that are no browsers, in lower case. Nobody has scanned a code with them.
+const PROGRAMS: &[&str] = &[
+    "apache-httpclient",
+    "axios/",
+    "curl/",
+    "dart/",
+    "go-http-client",
+    "got ",
+    "guzzlehttp",
+    "httpie/",
+    "insomnia/",
+    "java/",
+    "libwww-perl",
+    "node",
+    "okhttp/",
+    "php",
+    "postmanruntime/",
+    "python",
+    "reqwest/",
+    "ruby",
+    "undici",
+    "wget/",
+];
+
+/// Words by which crawlers and monitors name themselves, in lower case.
 const BOTS: &[&str] = &[
     "bot",
     "crawl",
@@ -146,7 +169,7 @@ fn kind(method: &Method, headers: &HeaderMap, agent: &str) -> VisitKind {
     let says = |words: &[&str]| words.iter().any(|word| agent.contains(word));
     match () {
         () if method == Method::HEAD || is_prefetch || says(PREVIEWS) => VisitKind::Uncounted,
-        () if says(BOTS) => VisitKind::Bot,
+        () if says(BOTS) || PROGRAMS.iter().any(|program| agent.starts_with(program)) => VisitKind::Bot,
         () => VisitKind::Person,
     }
 }
@@ -209,7 +232,15 @@ mod tests {
             ("GET", &[("user-agent", PHONE), ("sec-purpose", "prefetch;prerender")], VisitKind::Uncounted),
             ("GET", &[("user-agent", PHONE), ("purpose", "prefetch")], VisitKind::Uncounted),
             ("GET", &[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")], VisitKind::Bot),
-            ("GET", &[("user-agent", "curl/8.5.0")], VisitKind::Person),
+            ("GET", &[("user-agent", "curl/8.5.0")], VisitKind::Bot),
+            ("GET", &[("user-agent", "Wget/1.24.5")], VisitKind::Bot),
+            ("GET", &[("user-agent", "python-requests/2.32.3")], VisitKind::Bot),
+            ("GET", &[("user-agent", "node")], VisitKind::Bot),
+            (
+                "GET",
+                &[("user-agent", "Mozilla/5.0 (X11; Linux x86_64) node-browser/1 curl/x")],
+                VisitKind::Person,
+            ),
             ("GET", &[], VisitKind::Person),
             ("GET", &[("user-agent", "Slackbot-LinkExpanding 1.0")], VisitKind::Uncounted),
             ("GET", &[("user-agent", "facebookexternalhit/1.1")], VisitKind::Uncounted),

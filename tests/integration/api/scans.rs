@@ -34,8 +34,9 @@ async fn people_count_bots_count_apart_and_previews_do_not() -> Result<()> {
         ("a prefetch", from("192.0.2.2", PHONE).header("sec-purpose", "prefetch"), [4, 3, 2]),
         ("a link preview", from("192.0.2.3", "WhatsApp/2.23.20.0"), [4, 3, 2]),
         ("a HEAD", redirects.head(&path).header("user-agent", PHONE), [4, 3, 2]),
-        ("curl", from("192.0.2.4", "curl/8.5.0"), [5, 4, 2]),
-        ("one that says nothing of itself", redirects.get(&path).source_ip("192.0.2.5"), [6, 5, 2]),
+        ("curl", from("192.0.2.4", "curl/8.5.0"), [4, 3, 3]),
+        ("a script", from("192.0.2.4", "python-requests/2.32.3"), [4, 3, 4]),
+        ("one that says nothing of itself", redirects.get(&path).source_ip("192.0.2.5"), [5, 4, 4]),
     ];
     let mut before = Value::Null;
     for (who, request, [total, unique, bots]) in steps {
