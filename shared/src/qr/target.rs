@@ -6,6 +6,8 @@ use http::HeaderValue;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::{Host, Position, Url, form_urlencoded};
 
+/// The longest target that a message repeats.
+const MAX_SUGGESTED_BYTES: usize = 200;
 const TOO_LONG: &str = "must have at most 8192 bytes, percent-encoded";
 
 /// An absolute `http` or `https` URL with a host, kept as it was given.
@@ -18,7 +20,17 @@ impl TargetUrl {
 
     /// Checks `text`, and says what is wrong with it. `base` is the public URL of this service, which codes encode: a
     /// target below it would lead in a circle.
-    pub fn parse(text: &str, base: &Url) -> Result<Self, &'static str> {
+    pub fn parse(text: &str, base: &Url) -> Result<Self, Cow<'static, str>> {
+        match Self::check(text, base) {
+            Ok(()) => Ok(Self(text.to_owned())),
+            Err(message) => Err(match suggestion(text, base) {
+                Some(suggestion) => format!("{message}, such as {suggestion}").into(),
+                None => message.into(),
+            }),
+        }
+    }
+
+    fn check(text: &str, base: &Url) -> Result<(), &'static str> {
         if text.len() > Self::MAX_BYTES {
             return Err(TOO_LONG);
         }
@@ -48,7 +60,7 @@ impl TargetUrl {
         if encoded(text).is_none_or(|encoded| encoded.len() > Self::MAX_BYTES) {
             return Err(TOO_LONG);
         }
-        Ok(Self(text.to_owned()))
+        Ok(())
     }
 
     /// The URL as it was given.
@@ -56,6 +68,13 @@ impl TargetUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What somebody meant who left the scheme out, as browsers let them: `example.com`.
+fn suggestion(text: &str, base: &Url) -> Option<String> {
+    let has_dot = authority(text).contains('.');
+    let url = format!("https://{text}");
+    (has_dot && text.len() <= MAX_SUGGESTED_BYTES && TargetUrl::check(&url, base).is_ok()).then_some(url)
 }
 
 /// What stands between `://` and the path, query or fragment.
@@ -163,7 +182,7 @@ mod tests {
             &format!("https://example.com/{}", "a".repeat(8172)),
             &format!("https://example.com/{}", "я".repeat(1362)),
         ] {
-            assert_eq!(TargetUrl::parse(text, &base()).map(|url| url.0), Ok(text.to_owned()));
+            assert_eq!(TargetUrl::parse(text, &base()).map(|url| url.0), Ok(text.to_owned()), "{text}");
         }
     }
 
@@ -203,6 +222,33 @@ mod tests {
             &long,
         ] {
             assert!(TargetUrl::parse(text, &base()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_scheme_is_suggested() {
+        for text in [
+            "example.com",
+            "www.example.com/menu?a=1#b",
+            "example.com:8080/x",
+            "192.0.2.1:80/",
+            "bücher.example",
+        ] {
+            let message = TargetUrl::parse(text, &base()).unwrap_err();
+            assert!(message.ends_with(&format!(", such as https://{text}")), "{message}");
+        }
+        let long = format!("example.com/{}", "a".repeat(200));
+        for text in [
+            "menu",
+            "/menu",
+            "javascript:alert(1)",
+            "mailto:a@b.example",
+            "q.example/r/ABC",
+            "a b.example",
+            &long,
+        ] {
+            let message = TargetUrl::parse(text, &base()).unwrap_err();
+            assert!(!message.contains("such as"), "{message}");
         }
     }
 
