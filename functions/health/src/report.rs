@@ -71,7 +71,7 @@ pub(crate) fn may_see_details(report: &Report) -> Result<bool, PublicError> {
         Permission::Granted => Ok(true),
         Permission::Undecided => Ok(false),
         Permission::Forbidden => Err(FORBIDDEN),
-        Permission::UnknownKey => Err(PublicError::Unauthenticated),
+        Permission::UnknownKey => Err(PublicError::UnknownKey),
     }
 }
 

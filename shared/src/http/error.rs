@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use jiff::Timestamp;
 use tessera_postgres::{DatabaseError, Phase};
 
 use crate::fields::InvalidFields;
@@ -18,8 +19,10 @@ use crate::webhook::source_cache::SourcesUnavailable;
 pub enum PublicError {
     /// 400: the request cannot be read.
     Malformed(&'static str),
-    /// 401: the caller sent no key, or one that is unknown, expired or revoked.
+    /// 401: the caller sent no key.
     Unauthenticated,
+    /// 401: the caller's key is unknown, expired or revoked.
+    UnknownKey,
     /// 401: the signature of a webhook is missing, wrong or too old.
     BadSignature,
     /// 403: the key is valid, but does not allow this; with a sentence that says why.
@@ -28,7 +31,9 @@ pub enum PublicError {
     NotFound,
     /// 404 with `Retry-After`: the code is not valid yet.
     NotYet {
-        /// Seconds until the code becomes valid.
+        /// When the code becomes valid.
+        since: Timestamp,
+        /// Seconds until then.
         seconds: u64,
     },
     /// 405: the method is not allowed here; with those that are.
@@ -66,7 +71,7 @@ impl PublicError {
     pub fn status(&self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Malformed(_) => (400, "malformed", "The request cannot be read"),
-            Self::Unauthenticated => (401, "unauthenticated", "A valid key is needed"),
+            Self::Unauthenticated | Self::UnknownKey => (401, "unauthenticated", "A valid key is needed"),
             Self::BadSignature => (401, "bad-signature", "The signature is not valid"),
             Self::Forbidden(_) => (403, "forbidden", "This key does not allow that"),
             Self::NotFound => (404, "not-found", "Not found"),
@@ -90,9 +95,15 @@ impl PublicError {
         match self {
             Self::Malformed(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
             Self::Unauthenticated => "Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.".to_owned(),
+            Self::UnknownKey => {
+                "This key is unknown, expired or revoked. It is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`."
+                    .to_owned()
+            }
             Self::BadSignature => "The signature is missing, not by this source's secret, or too old.".to_owned(),
             Self::NotFound => "There is nothing at this address.".to_owned(),
-            Self::NotYet { seconds } => format!("This code becomes valid in {seconds} s."),
+            Self::NotYet { since, .. } => {
+                format!("This code becomes valid on {}.", since.strftime("%-d %B %Y at %H:%M:%S UTC"))
+            }
             Self::MethodNotAllowed(allowed) => format!("This address takes {allowed}."),
             Self::Taken => {
                 "Another code has this shortId, or had it once. Ids are compared without case, with O as 0 and I and L as 1."
@@ -117,7 +128,7 @@ impl PublicError {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NotYet { seconds } => Some((*seconds).max(1)),
+            Self::NotYet { seconds, .. } => Some((*seconds).max(1)),
             Self::StillRunning => Some(1),
             Self::Unavailable => Some(2),
             _ => None,
@@ -177,8 +188,9 @@ impl From<CodeError> for HandlerError {
         let public = match error {
             CodeError::Database(error) => return error.into(),
             CodeError::Invalid(fields) => PublicError::Invalid(fields),
-            CodeError::Unauthenticated => PublicError::Unauthenticated,
-            CodeError::MissingScope => PublicError::Forbidden("The key lacks the scope for this."),
+            CodeError::UnknownKey => PublicError::UnknownKey,
+            CodeError::NeedsReadScope => PublicError::Forbidden("The key lacks the scope `qr:read`."),
+            CodeError::NeedsWriteScope => PublicError::Forbidden("The key lacks the scope `qr:write`."),
             CodeError::OtherOwner => {
                 PublicError::Forbidden("userId names another owner; only a key with `admin` may.")
             }
@@ -186,7 +198,7 @@ impl From<CodeError> for HandlerError {
             CodeError::Stale => PublicError::Stale,
             CodeError::IdTaken => PublicError::Taken,
             CodeError::Inactive(reason) => PublicError::Gone(reason),
-            CodeError::NotYetValid { seconds } => PublicError::NotYet { seconds },
+            CodeError::NotYetValid { since, seconds } => PublicError::NotYet { since, seconds },
             CodeError::StillRunning(_) => return Self::caused(PublicError::StillRunning, error),
             CodeError::Contended => return Self::caused(PublicError::Unavailable, error),
             CodeError::UnknownVerdict(_) => return Self::caused(PublicError::Internal, error),

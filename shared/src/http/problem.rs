@@ -48,7 +48,7 @@ pub(super) fn render(
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     match error {
-        PublicError::Unauthenticated => {
+        PublicError::Unauthenticated | PublicError::UnknownKey => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tessera\""));
         }
         PublicError::BadSignature => {

@@ -1,5 +1,6 @@
 //! Why an operation on codes did not do what was asked.
 
+use jiff::Timestamp;
 use tessera_postgres::DatabaseError;
 
 use crate::fields::InvalidFields;
@@ -7,12 +8,15 @@ use crate::fields::InvalidFields;
 /// Why an operation on codes did not do what was asked. The error keeps its cause, and knows no HTTP status.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
-    /// The caller sent no key, or one that is unknown, expired or revoked.
-    #[error("the caller is not known")]
-    Unauthenticated,
-    /// The caller's key lacks the scope that the operation needs.
-    #[error("the key lacks the scope for this")]
-    MissingScope,
+    /// The caller's key is unknown, expired or revoked.
+    #[error("the key is unknown, expired or revoked")]
+    UnknownKey,
+    /// The caller's key lacks the scope `qr:read`, which the operation needs.
+    #[error("the key lacks the scope qr:read")]
+    NeedsReadScope,
+    /// The caller's key lacks the scope `qr:write`, which the operation needs.
+    #[error("the key lacks the scope qr:write")]
+    NeedsWriteScope,
     /// The caller named another owner, for which the key has no right.
     #[error("the key does not act for this owner")]
     OtherOwner,
@@ -32,9 +36,11 @@ pub enum CodeError {
     #[error("the code leads nowhere: {0:?}")]
     Inactive(InactiveReason),
     /// The code does not redirect yet.
-    #[error("the code becomes valid in {seconds} s")]
+    #[error("the code becomes valid in {seconds} s, at {since}")]
     NotYetValid {
-        /// The seconds until it does.
+        /// When it does.
+        since: Timestamp,
+        /// The seconds until then, by the database's clock.
         seconds: u64,
     },
     /// Fields of the request are not valid.

@@ -21,6 +21,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("target_url", Type::TEXT),
     ("redirect_status", Type::INT2),
     ("forward_query", Type::BOOL),
+    ("valid_since", Type::TIMESTAMPTZ),
     ("seconds_until_valid", Type::INT8),
 ];
 
@@ -131,7 +132,8 @@ fn redirect_from_row(row: &Row) -> Result<Redirect, CodeError> {
         }),
         "early" => {
             let seconds: i64 = row.get("seconds_until_valid");
-            Err(CodeError::NotYetValid { seconds: u64::try_from(seconds).unwrap_or(1) })
+            let seconds = u64::try_from(seconds).unwrap_or(1);
+            Err(CodeError::NotYetValid { since: row.get("valid_since"), seconds })
         }
         "expired" => Err(CodeError::Inactive(InactiveReason::Expired)),
         "used_up" => Err(CodeError::Inactive(InactiveReason::UsedUp)),

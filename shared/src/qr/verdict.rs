@@ -20,8 +20,9 @@ pub(super) fn check_verdict(row: &Row) -> Result<(), CodeError> {
 #[must_use]
 pub(super) fn error_from_verdict(verdict: &str) -> CodeError {
     match verdict {
-        "unauthenticated" => CodeError::Unauthenticated,
-        "forbidden" => CodeError::MissingScope,
+        "unauthenticated" => CodeError::UnknownKey,
+        "needs_read" => CodeError::NeedsReadScope,
+        "needs_write" => CodeError::NeedsWriteScope,
         "forbidden_owner" => CodeError::OtherOwner,
         "not_found" => CodeError::NotFound,
         "stale" => CodeError::Stale,

@@ -85,7 +85,10 @@ async fn no_key_or_one_that_is_no_good_is_a_401() -> Result<()> {
             let answer = request.send().await?;
             assert_eq!(answer.status, 401, "{header:?} {}", answer.text());
             assert!(answer.header("www-authenticate").starts_with("Bearer "));
-            assert_eq!(answer.json()?["type"], "urn:tessera:unauthenticated");
+            let problem = answer.json()?;
+            assert_eq!(problem["type"], "urn:tessera:unauthenticated");
+            let reason = if header.is_some() { "unknown, expired or revoked" } else { "Send a key" };
+            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(reason)), "{problem}");
         }
     }
     assert_eq!(
@@ -156,6 +159,8 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
             let may = if write { writes } else { reads };
             assert_eq!(answer.status == 403, !may, "{scopes:?}: {} {}", answer.status, answer.text());
             assert_eq!(answer.status < 300, may, "{scopes:?}: {} {}", answer.status, answer.text());
+            let scope = if write { "qr:write" } else { "qr:read" };
+            assert!(may || answer.text().contains(scope), "it names {scope}: {}", answer.text());
         }
     }
     Ok(())

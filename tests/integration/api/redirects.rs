@@ -135,6 +135,8 @@ async fn a_code_that_is_not_valid_yet_says_when_to_come_back() -> Result<()> {
     let path = format!("/r/{early}");
     let answer = redirects.get(&path).header("accept", "application/json").send().await?;
     assert_eq!((answer.status, &answer.json()?["type"]), (404, &json!("urn:tessera:not-yet")));
+    let date = format!("valid on {}.", since.strftime("%-d %B %Y at %H:%M:%S UTC"));
+    assert!(answer.text().contains(&date), "{date}: {}", answer.text());
     let seconds: u64 = answer.header("retry-after").parse()?;
     assert!((3500..=3600).contains(&seconds), "{seconds}");
     // The database's clock decides, not the function's.

@@ -3,7 +3,7 @@
 -- A free id that is taken before the insert fails the whole statement (codes_id_key), and it is run again.
 access AS (
     SELECT owner AS caller, coalesce($3, owner) AS owner, CASE
-        WHEN NOT scopes && ARRAY['qr:write', 'admin'] THEN 'forbidden'
+        WHEN NOT scopes && ARRAY['qr:write', 'admin'] THEN 'needs_write'
         WHEN $3 <> owner AND NOT 'admin' = ANY (scopes) THEN 'forbidden_owner'
         ELSE 'ok'
     END AS verdict

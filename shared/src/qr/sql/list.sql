@@ -3,7 +3,7 @@
 -- $9 and $10: a write (a code and its edit) that must be visible here, in the snapshot that the answer comes from.
 access AS (
     SELECT coalesce($3, owner) AS owner, CASE
-        WHEN NOT scopes && ARRAY['qr:read', 'admin'] THEN 'forbidden'
+        WHEN NOT scopes && ARRAY['qr:read', 'admin'] THEN 'needs_read'
         WHEN $3 <> owner AND NOT 'admin' = ANY (scopes) THEN 'forbidden_owner'
         WHEN $10::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM code_versions WHERE code_id = $9 AND edit = $10) THEN 'behind'
         ELSE 'ok'

@@ -7,7 +7,7 @@ code AS (
 access AS (
     SELECT CASE
         WHEN NOT EXISTS (SELECT FROM caller) THEN 'unauthenticated'
-        WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:read', 'admin']) THEN 'forbidden'
+        WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:read', 'admin']) THEN 'needs_read'
         WHEN $5::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM code_versions WHERE code_id = $4 AND edit = $5) THEN 'behind'
         WHEN NOT EXISTS (SELECT FROM code) THEN 'not_found'
         ELSE 'ok'

@@ -12,7 +12,7 @@ done AS (
 access AS (
     SELECT CASE
         WHEN NOT EXISTS (SELECT FROM caller) THEN 'unauthenticated'
-        WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:write', 'admin']) THEN 'forbidden'
+        WHEN NOT EXISTS (SELECT FROM caller WHERE scopes && ARRAY['qr:write', 'admin']) THEN 'needs_write'
         WHEN NOT EXISTS (SELECT FROM code) THEN 'not_found'
         WHEN EXISTS (SELECT FROM done) THEN 'done'
         WHEN NOT (SELECT version FROM code) = ANY ($5) THEN 'stale'

@@ -63,6 +63,6 @@ counted AS (
         bots = t.bots + excluded.bots,
         last_at = greatest(t.last_at, excluded.last_at)
 )
-SELECT outcome.state, target_url, redirect_status, forward_query,
+SELECT outcome.state, target_url, redirect_status, forward_query, valid_since,
        ceil(extract(epoch FROM valid_since - now()))::bigint AS seconds_until_valid
 FROM code, outcome

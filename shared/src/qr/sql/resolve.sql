@@ -11,6 +11,6 @@ SELECT CASE
         WHEN max_scans IS NOT NULL AND $2 = 'person' THEN 'uncounted'
         ELSE 'live'
     END AS state,
-    target_url, redirect_status, forward_query,
+    target_url, redirect_status, forward_query, valid_since,
     ceil(extract(epoch FROM valid_since - now()))::bigint AS seconds_until_valid
 FROM codes WHERE id_key = $1

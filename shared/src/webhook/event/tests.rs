@@ -23,7 +23,8 @@ impl Sender {
     /// A sender whose topics are listed, if it is one that does not sign them; GitHub's need not be.
     fn listing(scheme: &str, topics: &str) -> Self {
         let topics = if scheme == "shopify" { format!(r#","topics":{topics}"#) } else { String::new() };
-        let json = format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["Z29vZCBnb29kIGdvb2QgZ29vZA=="]{topics}}}}}"#);
+        let json =
+            format!(r#"{{"s":{{"scheme":"{scheme}","secrets":["Z29vZCBnb29kIGdvb2QgZ29vZA=="]{topics}}}}}"#);
         let sources = Sources::parse(&json).expect("valid");
         let mut sender = Self {
             sources,
