@@ -25,7 +25,7 @@ impl Dimensions {
     }
 }
 
-/// Writes the metrics that are not zero as one line; `None` if all are.
+/// Writes the metrics that have a value as one line; `None` if none has.
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 have 41 bits")]
 pub(super) fn line(
     metrics: &InvocationMetrics,
@@ -33,16 +33,13 @@ pub(super) fn line(
     request_id: &str,
     epoch_ms: f64,
 ) -> Option<String> {
-    let nonzero: Vec<_> = Metric::ALL
-        .iter()
-        .map(|metric| (metric, metrics.get(*metric)))
-        .filter(|(_, value)| *value != 0.0)
-        .collect();
-    if nonzero.is_empty() {
+    if metrics.is_empty() {
         return None;
     }
+    let values: Vec<_> =
+        Metric::ALL.iter().filter_map(|metric| metrics.get(*metric).map(|value| (metric, value))).collect();
     let definitions: Vec<_> =
-        nonzero.iter().map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
+        values.iter().map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
     let mut members = Map::new();
     members.insert(
         "_aws".to_owned(),
@@ -58,7 +55,7 @@ pub(super) fn line(
     members.insert("Function".to_owned(), dimensions.function.clone().into());
     members.insert("Stage".to_owned(), dimensions.stage.clone().into());
     members.insert("request_id".to_owned(), request_id.into());
-    for (metric, value) in nonzero {
+    for (metric, value) in values {
         // Three decimals, which are microseconds where the unit is milliseconds; whole numbers are written as such.
         let value = (value * 1000.0).round() / 1000.0;
         let value = if value.fract() == 0.0 { json!(value as i64) } else { json!(value) };
@@ -75,10 +72,10 @@ mod tests {
         Dimensions::new(&"f".repeat(64), "production")
     }
 
-    fn metrics(value: impl Fn(Metric) -> f64) -> InvocationMetrics {
+    fn counted(value: impl Fn(Metric) -> f64) -> InvocationMetrics {
         let metrics = InvocationMetrics::new();
         for metric in Metric::ALL {
-            metrics.set(*metric, value(*metric));
+            metrics.add(*metric, value(*metric));
         }
         metrics
     }
@@ -86,8 +83,8 @@ mod tests {
     const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
     #[test]
-    fn a_line_has_the_metrics_that_are_not_zero_and_no_others() {
-        let metrics = metrics(|metric| match metric {
+    fn a_line_has_what_was_counted_and_nothing_else() {
+        let metrics = counted(|metric| match metric {
             Metric::RoundTrips | Metric::Scans => 1.0,
             Metric::StatementTime => 1.234_567,
             _ => 0.0,
@@ -112,14 +109,22 @@ mod tests {
     }
 
     #[test]
+    fn a_depth_of_zero_is_written_since_an_empty_queue_is_news() {
+        let metrics = InvocationMetrics::new();
+        metrics.set(Metric::QueueDepth, 0.0);
+        let line = line(&metrics, &dimensions(), REQUEST_ID, 0.0).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["QueueDepth"], 0);
+    }
+
+    #[test]
     fn an_invocation_that_did_nothing_writes_nothing() {
-        assert_eq!(line(&metrics(|_| 0.0), &dimensions(), REQUEST_ID, 0.0), None);
+        assert_eq!(line(&counted(|_| 0.0), &dimensions(), REQUEST_ID, 0.0), None);
     }
 
     #[test]
     fn the_longest_line_is_bounded() {
         let line =
-            line(&metrics(|_| 123_456_789.123), &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
+            line(&counted(|_| 123_456_789.123), &dimensions(), REQUEST_ID, 1_700_000_000_000.0).unwrap();
         assert!(line.len() < MAX_LINE, "{} bytes", line.len());
     }
 }

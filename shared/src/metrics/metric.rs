@@ -104,6 +104,8 @@ metrics! {
     ConnectionsUsedPercent: Percent,
     /// Replay lag of the slowest replica, when last measured.
     ReplicaLag: Seconds,
+    /// The most memory that the process has had since it started.
+    PeakMemory: Megabytes,
 }
 
 #[cfg(test)]

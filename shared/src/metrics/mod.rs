@@ -2,13 +2,14 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
 //! The namespace is [`NAMESPACE`]; the dimensions are `Function` (`AWS_LAMBDA_FUNCTION_NAME`) and `Stage`
-//! (`TESSERA_STAGE`, by default `dev`). Only metrics that are not zero are written, so that the line of a warm redirect
-//! has about 400 bytes and the longest possible line fewer than [`MAX_LINE`].
+//! (`TESSERA_STAGE`, by default `dev`). Only what was counted or set is written, so that the line of a warm redirect
+//! has about 450 bytes and the longest possible line fewer than [`MAX_LINE`].
 
 mod database_events;
 mod embedded_metric_format;
 mod invocation_metrics;
 mod metric;
+mod peak_memory;
 mod recorder;
 
 pub(crate) use database_events::observe_database;

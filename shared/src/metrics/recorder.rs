@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::embedded_metric_format::{Dimensions, line};
 use super::invocation_metrics::InvocationMetrics;
 use super::metric::Metric;
+use super::peak_memory::peak_memory;
 use crate::clock::epoch_ms;
 
 tokio::task_local! {
@@ -17,10 +18,11 @@ static DIMENSIONS: OnceLock<Dimensions> = OnceLock::new();
 
 /// Adds `value` to a metric of the current invocation. Outside of an invocation nothing is counted.
 pub fn add(metric: Metric, value: f64) {
-    let _ = CURRENT.try_with(|metrics| metrics.set(metric, metrics.get(metric) + value));
+    let _ = CURRENT.try_with(|metrics| metrics.add(metric, value));
 }
 
-/// Sets a metric of the current invocation to `value`, for depths and shares of which only the last value counts.
+/// Sets a metric of the current invocation to `value`, for depths and shares of which only the last value counts. Zero is
+/// written, too: an alarm must see that a queue has become empty.
 pub fn set(metric: Metric, value: f64) {
     let _ = CURRENT.try_with(|metrics| metrics.set(metric, value));
 }
@@ -46,6 +48,7 @@ pub(crate) async fn record<F: Future>(request_id: &str, invocation: F) -> F::Out
     CURRENT
         .scope(InvocationMetrics::new(), async {
             let output = invocation.await;
+            CURRENT.with(set_peak_memory);
             if let Some(dimensions) = DIMENSIONS.get()
                 && let Some(line) = CURRENT.with(|metrics| line(metrics, dimensions, request_id, epoch_ms()))
             {
@@ -56,6 +59,15 @@ pub(crate) async fn record<F: Future>(request_id: &str, invocation: F) -> F::Out
             output
         })
         .await
+}
+
+/// Sets the peak of the process's memory, where there is a line to write it in.
+fn set_peak_memory(metrics: &InvocationMetrics) {
+    if !metrics.is_empty()
+        && let Some(megabytes) = peak_memory()
+    {
+        metrics.set(Metric::PeakMemory, megabytes);
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +85,7 @@ mod tests {
                 CURRENT.with(|metrics| metrics.get(Metric::Scans))
             })
         };
-        assert_eq!(tokio::join!(count_scans(3), count_scans(5)), (3.0, 5.0));
+        assert_eq!(tokio::join!(count_scans(3), count_scans(5)), (Some(3.0), Some(5.0)));
         count(Metric::Scans);
     }
 }

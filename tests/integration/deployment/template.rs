@@ -1,5 +1,6 @@
 //! `template.yaml`, as SAM turns it into CloudFormation: mistakes that otherwise only a deployment would show.
 
+mod alarms;
 mod build;
 mod changes;
 mod metrics;

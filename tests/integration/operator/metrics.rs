@@ -41,6 +41,8 @@ async fn each_invocation_says_what_it_did_once() -> Result<()> {
     assert_eq!((&cold["Function"], &cold["Stage"]), (&json!("qr-generate"), &json!("test")));
     assert_eq!((&cold["Creates"], &cold["RoundTrips"]), (&json!(1), &json!(1)), "{cold}");
     assert_eq!(cold["ConnectionsOpened"], 1, "{cold}");
+    let memory = cold["PeakMemory"].as_f64().context("no memory")?;
+    assert!((1.0..512.0).contains(&memory), "{memory} MB");
     assert!(cold["ConnectTime"].is_number() && cold["StatementTime"].is_number(), "{cold}");
 
     codes.post("/qr").header("idempotency-key", "k").json(&body).send().await?;
@@ -168,5 +170,9 @@ async fn webhooks_and_the_worker_say_what_they_did() -> Result<()> {
     assert_eq!((&line["JobsDead"], &line["RoundTrips"]), (&json!(1), &json!(1)), "{line}");
     assert!(line["ConnectionsUsedPercent"].is_number(), "{line}");
     assert_eq!(line["QueueDepth"], 1, "{line}");
+
+    worker.invoke(&json!({}), Some(Duration::from_mins(1))).await?;
+    let empty = line_number(&worker, 2).await?;
+    assert_eq!(empty["QueueDepth"], 0, "an alarm must see that the queue has become empty: {empty}");
     Ok(())
 }

@@ -61,7 +61,8 @@ fn alarm_metrics() -> Result<Vec<(&'static str, Watched)>> {
 /// A widget's metric may leave out what the one before it has: `.` is one word, `...` all but the last.
 fn widget_metrics() -> Result<Vec<(&'static str, Watched)>> {
     let body = &resources()?["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
-    let body: Value = serde_json::from_str(body.as_str().context("the dashboard has no body")?)?;
+    let text = body[0].as_str().context("the dashboard has no body")?;
+    let body: Value = serde_json::from_str(&text.replace("${WorkerAlarms}", ""))?;
     let mut found = Vec::new();
     for widget in body["widgets"].as_array().into_iter().flatten().filter(|widget| widget["type"] == "metric")
     {
