@@ -146,6 +146,7 @@ impl ConnectionTask {
     }
 
     /// Lets it run for as long as the client is used.
+    #[cfg(feature = "direct")]
     pub(crate) fn detach(mut self) {
         self.is_detached = true;
     }

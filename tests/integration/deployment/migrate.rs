@@ -62,12 +62,12 @@ async fn a_deployment_is_told_that_the_schema_is_there() -> Result<()> {
     let database = Postgres::plain().await?.empty_database().await?;
     let migrate = migrate(database.url()).await?;
     for (request_type, applied) in [("Create", names()), ("Update", json!([]))] {
-        let told = ask(&migrate, request_type).await?;
-        assert_eq!((&told["Status"], &told["Data"]["applied"]), (&json!("SUCCESS"), &applied));
-        assert_eq!(told["StackId"], "stack");
-        assert_eq!(told["RequestId"], "request");
-        assert_eq!(told["LogicalResourceId"], "Schema");
-        assert_eq!(told["PhysicalResourceId"], "tessera-schema");
+        let response = ask(&migrate, request_type).await?;
+        assert_eq!((&response["Status"], &response["Data"]["applied"]), (&json!("SUCCESS"), &applied));
+        assert_eq!(response["StackId"], "stack");
+        assert_eq!(response["RequestId"], "request");
+        assert_eq!(response["LogicalResourceId"], "Schema");
+        assert_eq!(response["PhysicalResourceId"], "tessera-schema");
     }
     assert_eq!(ask(&migrate, "Delete").await?["Status"], "SUCCESS");
     let client = database.client().await?;
@@ -81,26 +81,26 @@ async fn a_deployment_whose_migration_fails_is_rolled_back() -> Result<()> {
     let database = Postgres::plain().await?.empty_database().await?;
     // In the way of the first migration.
     database.client().await?.batch_execute("CREATE TABLE codes (id text)").await?;
-    let told = ask(&migrate(database.url()).await?, "Create").await?;
-    assert_eq!(told["Status"], "FAILED");
-    let reason = told["Reason"].as_str().context("no reason")?;
+    let response = ask(&migrate(database.url()).await?, "Create").await?;
+    assert_eq!(response["Status"], "FAILED");
+    let reason = response["Reason"].as_str().context("no reason")?;
     assert!(reason.contains(MIGRATIONS[0].name), "{reason}");
     assert!(reason.contains("relation \"codes\" already exists"), "PostgreSQL's own words: {reason}");
     Ok(())
 }
 
-/// A URL at which nothing listens, with a password that nobody may be told.
+/// A URL at which nothing listens, with a password that nobody may be response.
 const NOWHERE: &str = "postgres://owner:hunter2@127.0.0.1:1/gone?sslmode=disable";
 
 #[tokio::test]
 async fn a_deployment_without_its_database_is_told_why_and_no_password() -> Result<()> {
     let migrate = migrate(NOWHERE.to_owned()).await?;
     for request_type in ["Create", "Update"] {
-        let told = ask(&migrate, request_type).await?;
-        assert_eq!(told["Status"], "FAILED", "{request_type}");
-        let reason = told["Reason"].as_str().context("no reason")?;
+        let response = ask(&migrate, request_type).await?;
+        assert_eq!(response["Status"], "FAILED", "{request_type}");
+        let reason = response["Reason"].as_str().context("no reason")?;
         assert!(reason.contains("nobody listens on the port"), "{reason}");
-        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert!(!response.to_string().contains("hunter2"), "{response}");
     }
     Ok(())
 }
@@ -137,9 +137,9 @@ async fn a_rollback_leaves_the_newer_schema_alone() -> Result<()> {
 async fn a_deployment_goes_on_where_another_one_stopped_half_way() -> Result<()> {
     let database = Postgres::plain().await?.empty_database().await?;
     migrations::up_with(&database.client().await?, &MIGRATIONS[..1], within_a_minute()).await?;
-    let told = ask(&migrate(database.url()).await?, "Create").await?;
+    let response = ask(&migrate(database.url()).await?, "Create").await?;
     let rest: Value = MIGRATIONS[1..].iter().map(|migration| migration.name).collect();
-    assert_eq!((&told["Status"], &told["Data"]["applied"]), (&json!("SUCCESS"), &rest));
+    assert_eq!((&response["Status"], &response["Data"]["applied"]), (&json!("SUCCESS"), &rest));
     Ok(())
 }
 
@@ -154,8 +154,8 @@ async fn a_database_of_a_newer_release_is_taken_as_it_is() -> Result<()> {
         down: "DROP TABLE newer",
     };
     migrations::up_with(&client, &[MIGRATIONS, &[newer]].concat(), within_a_minute()).await?;
-    let told = ask(&migrate(database.url()).await?, "Create").await?;
-    assert_eq!((&told["Status"], &told["Data"]["applied"]), (&json!("SUCCESS"), &json!([])));
+    let response = ask(&migrate(database.url()).await?, "Create").await?;
+    assert_eq!((&response["Status"], &response["Data"]["applied"]), (&json!("SUCCESS"), &json!([])));
     Ok(())
 }
 
@@ -166,11 +166,11 @@ async fn a_deployment_is_told_in_time_that_the_database_does_not_finish() -> Res
     migrations::up_with(&client, &MIGRATIONS[..1], within_a_minute()).await?;
     // The next migration waits for as long as somebody holds this.
     client.batch_execute("BEGIN; LOCK TABLE tessera_migrations IN ACCESS EXCLUSIVE MODE").await?;
-    let told = ask(&migrate(database.url()).await?, "Update").await?;
-    assert_eq!(told["Status"], "FAILED");
+    let response = ask(&migrate(database.url()).await?, "Update").await?;
+    assert_eq!(response["Status"], "FAILED");
     assert!(
-        told["Reason"].as_str().is_some_and(|reason| reason.contains("did not finish in time")),
-        "{told}"
+        response["Reason"].as_str().is_some_and(|reason| reason.contains("did not finish in time")),
+        "{response}"
     );
     Ok(())
 }
@@ -178,9 +178,9 @@ async fn a_deployment_is_told_in_time_that_the_database_does_not_finish() -> Res
 #[tokio::test]
 async fn a_deployment_is_told_of_a_wrong_configuration() -> Result<()> {
     let migrate = Lambda::builder("migrate").start().await?;
-    let told = ask(&migrate, "Create").await?;
-    assert_eq!(told["Status"], "FAILED");
-    assert!(told["Reason"].as_str().is_some_and(|reason| reason.contains("DATABASE_URL")), "{told}");
+    let response = ask(&migrate, "Create").await?;
+    assert_eq!(response["Status"], "FAILED");
+    assert!(response["Reason"].as_str().is_some_and(|reason| reason.contains("DATABASE_URL")), "{response}");
     assert_eq!(ask(&migrate, "Delete").await?["Status"], "SUCCESS");
     Ok(())
 }
@@ -229,8 +229,8 @@ async fn ask_with(migrate: &Lambda, mut request: Value) -> Result<Value> {
     ] {
         request[name] = value.into();
     }
-    let (_, told) = tokio::try_join!(migrate.invoke(&request, None), take_put(listener))?;
-    Ok(told)
+    let (_, response) = tokio::try_join!(migrate.invoke(&request, None), take_put(listener))?;
+    Ok(response)
 }
 
 async fn take_put(listener: TcpListener) -> Result<Value> {
