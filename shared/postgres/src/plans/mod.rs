@@ -2,7 +2,7 @@
 //!
 //! A statement that goes out unnamed is planned with each call, which for a statement of five tables costs more than to
 //! carry it out. A named, prepared statement would be planned once, but does not survive a transaction pooler. So the text
-//! of each statement with [`Plan::Kept`](crate::statement::Plan::Kept) is kept in the database as a PL/pgSQL function:
+//! of each statement with [`Plan::Kept`] is kept in the database as a PL/pgSQL function:
 //! PostgreSQL keeps the plans of a function's statements with its session
 //! (<https://www.postgresql.org/docs/current/plpgsql-implementation.html#PLPGSQL-PLAN-CACHING>), and what goes over the wire
 //! is still one unnamed statement, which calls it.
