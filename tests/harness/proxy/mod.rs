@@ -5,11 +5,12 @@ mod frontend;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use local::port::Port;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -23,6 +24,8 @@ use crate::{Database, Postgres};
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    /// Held for as long as the proxy is there, listening or not.
+    port: Option<Port>,
     shared: Arc<Shared>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
 }
@@ -114,7 +117,11 @@ impl Proxy {
     }
 
     async fn start_with(upstream: SocketAddr, recording: bool) -> Result<Self> {
-        Self::listen((Ipv4Addr::LOCALHOST, 0).into(), upstream, recording).await
+        // Reserved, so that nobody else is given the port while the proxy refuses connections.
+        let port = Port::reserve()?;
+        let mut proxy = Self::listen(port.address(), upstream, recording).await?;
+        proxy.port = Some(port);
+        Ok(proxy)
     }
 
     async fn listen(address: SocketAddr, upstream: SocketAddr, recording: bool) -> Result<Self> {
@@ -133,7 +140,7 @@ impl Proxy {
         let shared = Arc::new(Shared { state: Mutex::new(state), black_holes: watch::Sender::default() });
         let address = listener.local_addr()?;
         let acceptor = Mutex::new(Some(tokio::spawn(accept(listener, Arc::clone(&shared)))));
-        Ok(Self { address, shared, acceptor })
+        Ok(Self { address, port: None, shared, acceptor })
     }
 
     /// Where it listens.
