@@ -5,7 +5,6 @@
 //! if no response comes, it asks the server to cancel the statement. If the server does, the connection is alive and
 //! the statement was slow; if it does not, the connection is dead. No ping is ever sent.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +15,6 @@ use tokio_postgres::{Client, Row};
 use crate::deadline::Deadline;
 use crate::endpoint::{ConnectionTask, Endpoint};
 use crate::failure::Failure;
-use crate::plans::function;
 use crate::statement::{Parameters, Statement};
 
 /// How long a connection may be idle before it is not used again. Gateways and load balancers drop idle connections
@@ -71,12 +69,12 @@ pub(crate) enum RunError {
 }
 
 /// The form in which a statement is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Its text, which the server plans.
     Text,
-    /// A call of the function that keeps its plan.
-    Call,
+    /// This call of the function that keeps its plan.
+    Call(Arc<str>),
 }
 
 /// Why a request stops waiting for its response.
@@ -96,8 +94,8 @@ pub(crate) enum ResponsePatience {
 }
 
 impl RunError {
-    fn new(form: Form, error: tokio_postgres::Error) -> Self {
-        if form == Form::Call && Failure::is_uncallable_function(&error) {
+    fn new(form: &Form, error: tokio_postgres::Error) -> Self {
+        if *form != Form::Text && Failure::is_uncallable_function(&error) {
             return Self::PlanMissing;
         }
         Self::Failed(Failure::running(error))
@@ -149,7 +147,7 @@ impl Connection {
     pub(crate) async fn run(
         &self,
         statement: &Statement,
-        form: Form,
+        form: &Form,
         parameters: Parameters<'_>,
         patience: ResponsePatience,
         overflow: &Arc<Semaphore>,
@@ -158,11 +156,11 @@ impl Connection {
         debug_assert_eq!(statement.parameters.len(), parameters.len(), "{}", statement.name);
         let typed: Vec<_> = parameters.iter().copied().zip(statement.parameters.iter().cloned()).collect();
         let text = match form {
-            Form::Text => Cow::Borrowed(statement.sql),
-            Form::Call => Cow::Owned(function::call(statement)),
+            Form::Text => statement.sql,
+            Form::Call(call) => call,
         };
         let place = self.enqueue();
-        let mut query = std::pin::pin!(self.client.query_typed(&text, &typed));
+        let mut query = std::pin::pin!(self.client.query_typed(text, &typed));
         // Polls are counted instead of time: a process that is short of CPU time is late itself, which is not the
         // server's fault.
         let mut polls = 0;

@@ -17,6 +17,7 @@ use crate::deadline::Deadline;
 use crate::endpoint::EndpointResolver;
 use crate::failure::{DatabaseError, Failure, FailureKind};
 use crate::observer::{Event, Observer};
+use crate::plans::calls::PlanCalls;
 use crate::plans::missing::MissingPlans;
 use crate::retry::Backoff;
 use crate::statement::{Parameters, Plan, Statement};
@@ -43,6 +44,7 @@ pub struct Database {
     connected: AtomicBool,
     replica: Option<Replica>,
     missing_plans: MissingPlans,
+    plan_calls: PlanCalls,
 }
 
 impl Database {
@@ -77,6 +79,7 @@ impl Database {
             connected: AtomicBool::new(false),
             replica: None,
             missing_plans: MissingPlans::default(),
+            plan_calls: PlanCalls::default(),
         }
     }
 
@@ -183,11 +186,11 @@ impl Database {
         let deadline = deadline.within(connection.statement_timeout());
         let patience = if reused { connection.patience(statement) } else { ResponsePatience::UntilDeadline };
         let form = self.form(statement, &connection, reused);
-        let mut result = self.send(&connection, statement, form, parameters, patience, deadline).await;
+        let mut result = self.send(&connection, statement, &form, parameters, patience, deadline).await;
         if let Err(RunError::Slow) = result {
             tracing::warn!(statement = statement.name, "database: slow, sent again");
             let patience = ResponsePatience::UntilDeadline;
-            result = self.send(&connection, statement, form, parameters, patience, deadline).await;
+            result = self.send(&connection, statement, &form, parameters, patience, deadline).await;
         }
         let failure = match result {
             Ok(rows) => return Ok(rows),
@@ -218,7 +221,7 @@ impl Database {
         let connection = self.open(deadline).await?;
         let form = self.form(statement, &connection, false);
         let patience = ResponsePatience::UntilDeadline;
-        let result = self.send(&connection, statement, form, parameters, patience, deadline).await;
+        let result = self.send(&connection, statement, &form, parameters, patience, deadline).await;
         connection.close().await;
         drop(permit);
         result.map_err(|error| match error {
@@ -234,7 +237,11 @@ impl Database {
     /// planning once.
     fn form(&self, statement: &Statement, connection: &Connection, reused: bool) -> Form {
         let kept = statement.plan == Plan::Kept && !self.missing_plans.contains(statement);
-        if kept && (reused || connection.is_pooled()) { Form::Call } else { Form::Text }
+        if kept && (reused || connection.is_pooled()) {
+            Form::Call(self.plan_calls.get(statement))
+        } else {
+            Form::Text
+        }
     }
 
     /// Sends the statement once; a second time, as text, if there is no function that keeps its plan.
@@ -242,7 +249,7 @@ impl Database {
         &self,
         connection: &Connection,
         statement: &Statement,
-        form: Form,
+        form: &Form,
         parameters: Parameters<'_>,
         patience: ResponsePatience,
         deadline: Deadline,
@@ -252,14 +259,14 @@ impl Database {
             return result;
         }
         self.missing_plans.record(statement);
-        self.send_once(connection, statement, Form::Text, parameters, patience, deadline).await
+        self.send_once(connection, statement, &Form::Text, parameters, patience, deadline).await
     }
 
     async fn send_once(
         &self,
         connection: &Connection,
         statement: &Statement,
-        form: Form,
+        form: &Form,
         parameters: Parameters<'_>,
         patience: ResponsePatience,
         deadline: Deadline,

@@ -10,6 +10,7 @@
 //! The name of a function ends in a hash of all that it is made of, so that the code of two releases, side by side during
 //! a deployment, finds each its own. One that is missing is no error: the text is sent instead.
 
+pub(crate) mod calls;
 pub(crate) mod function;
 #[cfg(feature = "direct")]
 mod install;
