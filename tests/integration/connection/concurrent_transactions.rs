@@ -255,9 +255,13 @@ async fn edit(client: &Client, id: &str, request: Uuid, changes: Value) -> Resul
 }
 
 async fn scan(client: &Client, id: &str, scan: Uuid) -> Result<String> {
+    scan_by(client, id, scan, "person").await
+}
+
+async fn scan_by(client: &Client, id: &str, scan: Uuid, kind: &str) -> Result<String> {
     let none: Option<&str> = None;
     let visitor = scan.as_bytes().as_slice();
-    let rows = run(client, &REDIRECT, &[&id, &scan, &"person", &visitor, &none, &none, &none]).await?;
+    let rows = run(client, &REDIRECT, &[&id, &scan, &kind, &visitor, &none, &none, &none]).await?;
     Ok(rows[0].get("state"))
 }
 
@@ -286,7 +290,9 @@ async fn a_scan_under_way_while_a_limit_is_set_uses_up_its_place() -> Result<()>
     assert_eq!(scan(&scanning, "OPEN", Uuid::now_v7()).await?, "live");
     assert_eq!(edit(&editing, "OPEN", Uuid::new_v4(), json!({"max_scans": 1})).await?.0, "ok");
     scanning.batch_execute("COMMIT").await?;
-    assert_eq!(scan(&editing, "OPEN", Uuid::now_v7()).await?, "used_up");
+    for kind in ["bot", "none", "person"] {
+        assert_eq!(scan_by(&editing, "OPEN", Uuid::now_v7(), kind).await?, "used_up", "{kind}");
+    }
     Ok(())
 }
 

@@ -31,7 +31,9 @@ outcome AS (
     SELECT CASE
         WHEN state <> 'live' OR max_scans IS NULL THEN state
         WHEN $3 = 'person' AND EXISTS (SELECT FROM granted) THEN 'live'
-        WHEN $3 <> 'person' AND (SELECT used FROM scan_quotas q WHERE q.code_id = code.id) < max_scans THEN 'live'
+        WHEN $3 <> 'person' AND greatest(
+            (SELECT used FROM scan_quotas q WHERE q.code_id = code.id),
+            (SELECT sum(t.total) FROM scan_totals t WHERE t.code_id = code.id)) < max_scans THEN 'live'
         ELSE 'used_up'
     END AS state
     FROM code
